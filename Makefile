@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Builds, runs and tests cowbell. `make help` lists what there is; nothing needs to be configured.
+
+VERSION = 0.1.0
+
+PREFIX = /usr/local
+BUILD = build
+PYTHON = /usr/bin/python3
+
+# As many compilers as CPUs; `make clean all` is the one order of goals that matters.
+ifeq ($(MAKELEVEL)$(filter clean,$(MAKECMDGOALS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+## Flags: CC=clang, WERROR=1, DEBUG=1, and CFLAGS and LDFLAGS of your own
+
+BASE_FLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -g -fno-common \
+	-fstack-protector-strong
+HARDEN_FLAGS = -D_FORTIFY_SOURCE=3
+WARN_FLAGS = -Wall -Wextra -Wshadow -Wundef -Wvla -Wmissing-prototypes -Wstrict-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 \
+	-Wimplicit-fallthrough -Wconversion -Wno-sign-conversion -Wdeclaration-after-statement \
+	-Wnull-dereference -Wswitch-enum $(if $(WERROR),-Werror)
+OPTIMIZE_FLAGS = $(if $(DEBUG),-O1 -ftrivial-auto-var-init=pattern,-O2)
+INCLUDE_FLAGS = -Iharness/driver -Ireports
+
+# A build out of git names its commit in every result.
+COMMIT := $(if $(wildcard .git),$(shell git describe --always --dirty --exclude '*' 2>/dev/null))
+COWBELL_VERSION := $(VERSION)$(if $(COMMIT),+$(COMMIT))
+CONFIG_FLAGS = -DCOWBELL_VERSION='"$(COWBELL_VERSION)"' \
+	-DCOWBELL_DATADIR='"$(PREFIX)/share/cowbell"' \
+	-DCOWBELL_LIBEXECDIR='"$(PREFIX)/libexec/cowbell"'
+
+PLAIN_FLAGS = $(BASE_FLAGS) $(HARDEN_FLAGS) $(WARN_FLAGS) $(OPTIMIZE_FLAGS) $(INCLUDE_FLAGS) \
+	$(CONFIG_FLAGS) $(CFLAGS)
+# Sanitizers bring their own idea of _FORTIFY_SOURCE, and find more at -O1.
+SANITIZE_FLAGS = $(BASE_FLAGS) $(WARN_FLAGS) -O1 $(INCLUDE_FLAGS) $(CONFIG_FLAGS) \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)
+FUZZ_CC = clang
+FUZZ_FLAGS = $(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link
+LIBS = -ljansson -luring
+
+# The commands are shown with V=1.
+Q = $(if $(V),,@)
+say = @printf '  %-5s %s\n'
+
+# Sources and what is made of them
+
+SOURCES := $(wildcard harness/driver/*.c harness/driver/ops/*.c harness/driver/check/*.c reports/*.c)
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
+
+MAIN = harness/driver/main
+OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
+SANITIZED := $(SOURCES:%.c=$(BUILD)/san/%.o)
+# Unit tests and fuzzers bring a main() of their own.
+SANITIZED_LIBRARY := $(filter-out $(BUILD)/san/$(MAIN).o,$(SANITIZED))
+FUZZ_LIBRARY := $(patsubst $(BUILD)/san/%,$(BUILD)/fuzz/%,$(SANITIZED_LIBRARY))
+UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
+FUZZERS := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+
+.PHONY: all
+all: $(BUILD)/cowbell	## build the driver, build/cowbell (this is the default)
+
+$(BUILD)/cowbell: $(OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC) $(PLAIN_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/.build-config | libraries
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(PLAIN_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/cowbell-sanitized: $(SANITIZED)
+	$(say) LINK $@
+	$(Q)$(CC) $(SANITIZE_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/san/%.o: %.c $(BUILD)/.build-config | libraries
+	@mkdir -p $(@D)
+	$(say) SAN $<
+	$(Q)$(CC) $(SANITIZE_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/san/tests/unit/%.o: | cmocka
+
+$(BUILD)/unit/%: $(BUILD)/san/tests/unit/%.o $(SANITIZED_LIBRARY)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(SANITIZE_FLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+$(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(FUZZ_LIBRARY)
+	$(say) LINK $@
+	$(Q)$(FUZZ_CC) $(SANITIZE_FLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/fuzz/%.o: %.c $(BUILD)/.build-config | libraries
+	@mkdir -p $(@D)
+	$(say) FUZZ $<
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+
+# Changes when the compiler or a flag does, and everything is compiled anew.
+$(BUILD)/.build-config: FORCE
+	@mkdir -p $(@D)
+	@{ echo '$(subst ','\'',$(CC) $(PLAIN_FLAGS))'; \
+		echo '$(subst ','\'',$(FUZZ_CC) $(FUZZ_FLAGS) $(LDFLAGS))'; } >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+.PHONY: FORCE
+FORCE:
+
+# Asks the compiler, not the package manager: a machine that has them some other way is fine too.
+.PHONY: libraries cmocka
+libraries:
+	@printf '#include <%s>\n' stdlib.h jansson.h liburing.h | \
+		$(CC) $(PLAIN_FLAGS) -fsyntax-only -x c - 2>/dev/null || ci/deps build
+
+cmocka:
+	@printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h | \
+		$(CC) $(PLAIN_FLAGS) -fsyntax-only -x c - 2>/dev/null || ci/deps test
+
+-include $(OBJECTS:.o=.d) $(SANITIZED:.o=.d) $(FUZZ_LIBRARY:.o=.d)
+-include $(UNIT_SOURCES:%.c=$(BUILD)/san/%.d) $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.d)
+# Make would delete them as intermediate files.
+.SECONDARY: $(UNIT_SOURCES:%.c=$(BUILD)/san/%.o) $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.o)
+
+## Running: FS="xfs btrfs" CASES="clone/*" SEED=7 JOBS=2
+
+FS ?=
+CASES ?=
+SEED ?=
+JOBS ?= 2
+comma = ,
+empty =
+space = $(empty) $(empty)
+MATRIX_ARGS = $(if $(FS),--fs $(subst $(space),$(comma),$(strip $(FS)))) $(if $(SEED),--seed $(SEED)) \
+	$(foreach case,$(CASES),'$(case)')
+RUN_ARGS = --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(foreach case,$(CASES),'$(case)')
+
+.PHONY: run
+run:	## make filesystems in loop images, run the cases on each, print the table (root)
+	@if [ "$$(id -u)" != 0 ]; then \
+		echo 'make run makes and mounts filesystems: sudo make run' >&2; exit 2; fi
+	@ci/deps run
+	@$(MAKE) all
+	harness/runner/cowbell-matrix $(MATRIX_ARGS)
+
+.PHONY: test
+test:	## every test and check there is (root; without root, what can be done without)
+	@ci/deps test
+	@ci/check
+
+.PHONY: check
+check: unit $(BUILD)/cowbell	## unit tests, and cases in memory and here; no root, under a minute
+	$(BUILD)/cowbell lint
+	@ci/on-dirs $(BUILD)/cowbell $(RUN_ARGS)
+
+.PHONY: check-fs
+check-fs: $(BUILD)/cowbell	## the cases under pytest, one item each: FS="xfs btrfs" (root)
+	@ci/deps test
+	$(PYTHON) -m pytest -q --fs $(subst $(space),$(comma),$(strip $(or $(FS),xfs btrfs)))
+
+## Checks, each of which ci/check runs too
+
+.PHONY: unit
+unit: $(UNIT_PROGRAMS)	## the unit tests, under the address and undefined-behaviour sanitizers
+	@for program in $(UNIT_PROGRAMS); do \
+		"$$program" || { echo "again: make unit, or after it: $$program"; exit 1; }; \
+	done
+
+.PHONY: lint
+lint: $(BUILD)/cowbell	## load every case and every invalid case
+	$(BUILD)/cowbell lint
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: $(FUZZERS)	## feed the loader with broken cases for FUZZ_SECONDS=60
+	@ci/fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+.PHONY: schema
+schema: $(BUILD)/cowbell	## write cases/schema.json from the driver's tables
+	$(BUILD)/cowbell lint --schema >cases/schema.json
+
+.PHONY: tidy
+tidy: $(BUILD)/cowbell	## the rules of the house that no other tool knows
+	ci/tidy
+
+.PHONY: format
+format:	## bring the C sources into the form of .clang-format
+	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+
+## Installing: PREFIX=/usr/local DESTDIR=
+
+BIN_DIR = $(DESTDIR)$(PREFIX)/bin
+LIBEXEC_DIR = $(DESTDIR)$(PREFIX)/libexec/cowbell
+SHARE_DIR = $(DESTDIR)$(PREFIX)/share/cowbell
+DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/cowbell
+RUNNER_FILES := $(shell find harness/runner -type f ! -name '*.pyc' 2>/dev/null | sort)
+CASE_FILES := $(shell find cases -name '*.json' ! -path 'cases/invalid/*' 2>/dev/null | sort)
+DOC_FILES := README.md LICENSE $(wildcard docs/*.md)
+
+.PHONY: install
+install: $(BUILD)/cowbell	## install below PREFIX
+	install -D -m 755 $(BUILD)/cowbell $(BIN_DIR)/cowbell
+	@for file in $(RUNNER_FILES:harness/runner/%=%); do \
+		mode=644; [ ! -x "harness/runner/$$file" ] || mode=755; \
+		install -D -m $$mode "harness/runner/$$file" "$(LIBEXEC_DIR)/$$file" || exit 1; done
+	@for file in $(CASE_FILES) reports/schema.json; do \
+		install -D -m 644 "$$file" "$(SHARE_DIR)/$$file" || exit 1; done
+	install -D -m 644 -t $(DOC_DIR) $(DOC_FILES)
+
+.PHONY: uninstall
+uninstall:	## take away what install put there
+	rm -f $(BIN_DIR)/cowbell
+	rm -rf $(LIBEXEC_DIR) $(SHARE_DIR) $(DOC_DIR)
+
+.PHONY: clean
+clean:	## delete what was built
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:	## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*\t## /\1\t/p; s/^## /\n/p' Makefile | expand -t 12

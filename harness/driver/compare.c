@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Holds what is read against what the model says, and explains a difference by its stamps. */
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guard.h"
+#include "stamp.h"
+
+#define PIECE_BYTES  (64 * 1024)
+#define DIRECT_ALIGN 4096
+/* Zeroes of this length and more are not read where SEEK_DATA says that there is nothing. */
+#define SKIP_BYTES (UINT64_C(4) << 20)
+/* A file with more data to read than this cannot be checked in reasonable time. */
+#define READ_BYTES_MAX (UINT64_C(16) << 30)
+
+/* What the bytes are: "src@16384", "zeroes", "3f a2 00, no stamp". Sets for how many that holds. */
+static const char *name_bytes(const struct world *w, const uint8_t *bytes, size_t len, size_t *run)
+{
+	struct stamp s;
+	bool zero;
+
+	*run = stamp_find(bytes, len, &zero, &s);
+	if (zero)
+		return "zeroes";
+	if (!s.pattern)
+		return arena_printf(w->arena, "%02x %02x %02x.. (no stamp)", bytes[0],
+				    len > 1 ? bytes[1] : 0, len > 2 ? bytes[2] : 0);
+	if (s.tag != w->tag)
+		return arena_printf(w->arena,
+				    "stale data of another point (pattern %u@%" PRIu64 ")",
+				    s.pattern, s.off);
+	return arena_printf(w->arena, "%s@%" PRIu64, world_pattern_name(w, s.pattern), s.off);
+}
+
+static const char *name_seg(const struct world *w, const struct seg *s)
+{
+	if (s->pattern == PATTERN_ZERO)
+		return "zeroes";
+	return arena_printf(w->arena, "%s@%" PRIu64, world_pattern_name(w, s->pattern), s->off);
+}
+
+/* Report the first run of wrong bytes, which starts at @bytes. */
+static void explain(struct world *w, const char *file, const char *how, uint64_t off,
+		    const uint8_t *bytes, const uint8_t *wanted, size_t len, const struct seg *want)
+{
+	const char *held;
+	size_t run, wrong = 0;
+
+	held = name_bytes(w, bytes, len, &run);
+	while (wrong < run && bytes[wrong] != wanted[wrong])
+		wrong++;
+	/* Bytes that agree by chance in the middle of a wrong run are wrong as well. */
+	if (run < want->len && strcmp(held, "zeroes"))
+		wrong = run;
+	world_fail(w,
+		   arena_printf(w->arena, "%s[%" PRIu64 "..%" PRIu64 ") holds %s", file, off,
+				off + wrong, name_seg(w, want)),
+		   "%s[%" PRIu64 "..%" PRIu64 ") holds %s, wanted %s (%s)", file, off, off + wrong,
+		   held, name_seg(w, want), how);
+}
+
+bool world_compare(struct world *w, const char *file, const char *how, uint64_t off,
+		   const void *bytes, size_t len, const struct rope *want, uint64_t want_off)
+{
+	const uint8_t *at = bytes;
+	uint8_t *wanted;
+	bool good = true;
+
+	if (!len)
+		return true;
+	wanted = malloc(len);
+	if (!wanted) {
+		world_error(w, "no memory to compare %zu bytes", len);
+		return false;
+	}
+	rope_fill(want, want_off, wanted, len, w->tag);
+	for (size_t done = 0; done < len && good;) {
+		const struct seg s = rope_at(want, want_off + done);
+		const size_t part = !s.len || s.len > len - done ? len - done : (size_t)s.len;
+		size_t i = 0;
+
+		if (s.pattern != PATTERN_ANY) {
+			w->checked.bytes += part;
+			good = !memcmp(at + done, wanted + done, part);
+		}
+		while (!good && at[done + i] == wanted[done + i])
+			i++;
+		if (!good) {
+			const struct seg rest = rope_at(want, want_off + done + i);
+
+			explain(w, file, how, off + done + i, at + done + i, wanted + done + i,
+				part - i, &rest);
+		}
+		done += part;
+	}
+	free(wanted);
+	return good;
+}
+
+/* From @off on the model wants zeroes for long: where does data start, as the filesystem says? */
+static uint64_t skip_zeroes(const struct world *w, int fd, const struct rope *want, uint64_t off)
+{
+	const struct seg s = rope_at(want, off);
+	off_t data;
+
+	if (s.pattern != PATTERN_ZERO || s.len < SKIP_BYTES ||
+	    w->probe->need[NEED_SEEK_HOLE].answer == ANSWER_NO)
+		return off;
+	data = lseek(fd, (off_t)off, SEEK_DATA);
+	if (data < 0)
+		return errno == ENXIO ? off + s.len : off;
+	return (uint64_t)data < off + s.len ? (uint64_t)data / DIRECT_ALIGN * DIRECT_ALIGN
+					    : off + s.len;
+}
+
+static bool read_and_compare(struct world *w, const struct wfile *f, int fd, const char *how,
+			     uint8_t *buf)
+{
+	const struct rope *want = &f->model->rope;
+	uint64_t off = 0, total = 0;
+
+	while (off < want->size) {
+		const uint64_t next = skip_zeroes(w, fd, want, off) & ~(uint64_t)(DIRECT_ALIGN - 1);
+		ssize_t got;
+
+		if (next > off)
+			off = next;
+		if (off >= want->size)
+			break;
+		got = pread(fd, buf, PIECE_BYTES, (off_t)off);
+		if (got < 0) {
+			world_fail(w, world_text(w, "%s can be read (%s)", f->path, how),
+				   "read of %s at %" PRIu64 ": %s", f->path, off, strerror(errno));
+			return false;
+		}
+		if ((uint64_t)got > want->size - off || !got) {
+			world_fail(w, world_text(w, "%s ends at %" PRIu64, f->path, want->size),
+				   "a read of %s at %" PRIu64 " gives %zd bytes (%s)", f->path, off,
+				   got, how);
+			return false;
+		}
+		if (!world_compare(w, f->path, how, off, buf, (size_t)got, want, off))
+			return false;
+		off += (uint64_t)got;
+		total += (uint64_t)got;
+		if (total > READ_BYTES_MAX) {
+			world_error(w, "%s has too much data to compare", f->path);
+			return false;
+		}
+		/* A read that stops in the middle of a block leaves O_DIRECT at an odd place. */
+		if (got >= DIRECT_ALIGN && off < want->size)
+			off -= off % DIRECT_ALIGN;
+	}
+	return true;
+}
+
+bool world_read_back(struct world *w, struct wfile *f, bool direct)
+{
+	const char *how = direct ? "O_DIRECT read" : "read";
+	char self[40];
+	uint8_t *buf;
+	bool good;
+	int fd = f->keep;
+
+	if (!f->exists || !f->model || f->keep < 0)
+		return true;
+	if (direct) {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", f->keep);
+		fd = open(self, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		if (fd < 0) {
+			world_fail(w, world_text(w, "%s can be opened with O_DIRECT", f->path),
+				   "open: %s", strerror(errno));
+			return false;
+		}
+	}
+	buf = aligned_alloc(DIRECT_ALIGN, PIECE_BYTES);
+	good = buf && read_and_compare(w, f, fd, how, buf);
+	if (!buf)
+		world_error(w, "no memory to read %s back", f->path);
+	free(buf);
+	if (direct)
+		close(fd);
+	return good;
+}
+
+bool world_read_map(struct world *w, int map)
+{
+	const struct wmap *m = &w->maps[map];
+	const struct wfile *f = &w->files[m->file];
+	const uint64_t size = f->model->rope.size;
+	uint64_t len;
+	uint8_t *copy;
+	bool good;
+
+	if (!m->addr || m->off >= size)
+		return true;
+	len = m->len < size - m->off ? m->len : size - m->off;
+	copy = malloc(len);
+	if (!copy) {
+		world_error(w, "no memory to look at a mapping of %" PRIu64 " bytes", len);
+		return false;
+	}
+	good = guard_copy(copy, m->addr, len) == 0;
+	if (!good)
+		world_fail(w, world_text(w, "the mapping of %s can be read", f->path),
+			   "a load raises SIGBUS or SIGSEGV");
+	else if (m->shared)
+		good = world_compare(w, f->path, world_text(w, "mapping %s", w->point->maps[map]),
+				     m->off, copy, len, &f->model->rope, m->off);
+	else
+		good = world_compare(w, w->point->maps[map], "private mapping", 0, copy, len,
+				     &m->own, 0);
+	free(copy);
+	return good;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Walks the steps of a point: make the call, hold its result against what the case expects, let the
+ * contract advance the model, and see that everything is as the model says. Silence is no success:
+ * a point that compared nothing is an error.
+ */
+#include "exec.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "check.h"
+#include "op.h"
+#include "ops/process.h"
+#include "world.h"
+
+#define MESSAGE_BYTES 1024
+/* Refused calls have all files they name read back; beyond this size only at the end. */
+#define REREAD_BYTES_MAX (UINT64_C(64) << 20)
+
+/** struct exec - the verdict in the making */
+struct exec {
+	const struct exec_env *env;
+	json_t *trace, *observed;
+	/** @failed: world_fail() was called; @broken: world_error() was */
+	bool failed, broken;
+	char seen[MESSAGE_BYTES], allowed[MESSAGE_BYTES], error[MESSAGE_BYTES];
+	/** @done: the step that was running then, as text; @place: its path */
+	const char *done, *place;
+	/** @doing: text of the step that runs now, NULL at the end of the point */
+	const char *doing;
+};
+
+/* A signal that the running call raised against its own process (SIGXFSZ, SIGPIPE). */
+static volatile sig_atomic_t raised;
+
+static void note_signal(int sig)
+{
+	raised = sig;
+}
+
+static void note_signals(void)
+{
+	const struct sigaction note = { .sa_handler = note_signal };
+
+	sigaction(SIGXFSZ, &note, NULL);
+	sigaction(SIGPIPE, &note, NULL);
+}
+
+static void blame(struct world *w)
+{
+	struct exec *x = w->exec;
+
+	x->done = x->doing ? x->doing : "all steps";
+	x->place = w->step ? w->step->path : "end";
+}
+
+void world_fail(struct world *w, const char *allowed, const char *seen, ...)
+{
+	struct exec *x = w->exec;
+	va_list args;
+
+	if (x->failed || x->broken)
+		return;
+	x->failed = true;
+	va_start(args, seen);
+	vsnprintf(x->seen, sizeof(x->seen), seen, args);
+	va_end(args);
+	snprintf(x->allowed, sizeof(x->allowed), "%s", allowed);
+	blame(w);
+}
+
+void world_error(struct world *w, const char *what, ...)
+{
+	struct exec *x = w->exec;
+	va_list args;
+
+	if (x->failed || x->broken)
+		return;
+	x->broken = true;
+	va_start(args, what);
+	vsnprintf(x->error, sizeof(x->error), what, args);
+	va_end(args);
+	blame(w);
+}
+
+void world_observe(struct world *w, const char *key, json_t *value)
+{
+	json_object_set_new(w->exec->observed, key, value);
+}
+
+static bool stopped(const struct world *w)
+{
+	return w->exec->failed || w->exec->broken;
+}
+
+/* "ok", "4096", "EINVAL", "SIGBUS", "EFBIG+SIGXFSZ", with the op's own text behind. */
+static const char *result_text(const struct world *w, const struct op_result *r)
+{
+	const char *more = r->text ? r->text : "";
+	const char *gap = r->text ? " " : "";
+
+	if (r->err && r->sig)
+		return world_text(w, "%s+%s", errno_name(r->err), signal_name(r->sig));
+	if (r->sig)
+		return signal_name(r->sig);
+	if (r->err)
+		return world_text(w, "%s%s%s", errno_name(r->err), gap, more);
+	if (r->ret)
+		return world_text(w, "%" PRId64 "%s%s", r->ret, gap, more);
+	return r->text ? r->text : "ok";
+}
+
+static bool errno_allowed(const struct expect *e, int err)
+{
+	for (const int *allowed = e->errs; *allowed; allowed++)
+		if (*allowed == err)
+			return true;
+	return false;
+}
+
+static bool result_allowed(const struct expect *e, const struct op_result *r)
+{
+	switch (e->kind) {
+	case EXPECT_OK:
+		return !r->err && r->sig == e->sig &&
+		       (!e->ret.set || (uint64_t)r->ret == e->ret.value);
+	case EXPECT_ERR:
+		return errno_allowed(e, r->err) && r->sig == e->sig;
+	case EXPECT_SIGNAL:
+		return !r->err && r->sig == e->sig;
+	case EXPECT_ANY:
+		return true;
+	}
+	return false;
+}
+
+/* A search for one file among the arguments of a step. */
+struct search {
+	struct world *w;
+	int file;
+	bool found;
+};
+
+static void meet_name(void *context, const struct argspec *spec, const void *value)
+{
+	struct search *search = context;
+	const int name = *(const int *)value;
+
+	if (spec->type == ARG_FD || spec->type == ARG_NEW_FD) {
+		const struct ofd *o = world_ofd(search->w, name);
+
+		search->found |= o && o->file == search->file;
+	}
+	if (spec->type == ARG_MAP || spec->type == ARG_NEW_MAP)
+		search->found |= name >= 0 && search->w->maps[name].file == search->file;
+	if (spec->type == ARG_FILE || spec->type == ARG_NEW_FILE)
+		search->found |= name == search->file;
+}
+
+bool world_step_names(struct world *w, int file)
+{
+	struct search search = { .w = w, .file = file };
+
+	if (w->step)
+		args_each(w->step->op->args, w->step->args, meet_name, &search);
+	return search.found;
+}
+
+/* A call that was refused has changed nothing; sizes, modes and times are seen to by
+ * world_settle(). */
+static void check_untouched(struct world *w)
+{
+	for (size_t i = 0; i < w->point->files_count; i++) {
+		struct wfile *f = &w->files[i];
+
+		if (f->model && f->model->rope.size <= REREAD_BYTES_MAX &&
+		    world_step_names(w, (int)i))
+			world_read_back(w, f, false);
+	}
+}
+
+static void judge(struct world *w, const struct step *s, const struct op_result *r)
+{
+	const bool refused = r->err || r->sig;
+
+	if (s->expect.kind != EXPECT_ANY)
+		w->checked.results++;
+	if (!result_allowed(&s->expect, r)) {
+		world_fail(w, s->expect.text, "%s", result_text(w, r));
+		return;
+	}
+	if (s->op->apply && (!refused || s->op->apply_errors))
+		s->op->apply(w, s->args, r);
+	if (s->expect.more && s->op->check)
+		s->op->check(w, s->args, &s->expect, r);
+	world_settle(w);
+	if (refused)
+		check_untouched(w);
+}
+
+static void trace(struct world *w, const char *result)
+{
+	json_array_append_new(w->exec->trace, json_sprintf("%s -> %s", w->exec->doing, result));
+}
+
+static void run_steps(struct world *w, const struct step *steps, size_t count);
+
+static void run_step(struct world *w, const struct step *s)
+{
+	struct op_result r = { 0 };
+
+	run_steps(w, s->first, s->first_count);
+	if (stopped(w))
+		return;
+	w->step = s;
+	w->exec->doing = args_text(w->arena, w->point, s);
+	world_look(w);
+	raised = 0;
+	s->op->run(w, s->args, &r);
+	if (!r.sig)
+		r.sig = raised;
+	trace(w, result_text(w, &r));
+	if (r.harness) {
+		world_error(w, "%s: the harness's own part failed: %s", s->op->name,
+			    strerror(r.harness));
+		return;
+	}
+	if (s->observe)
+		world_observe(w, s->observe, json_string(result_text(w, &r)));
+	judge(w, s, &r);
+	for (size_t i = 0; i < w->point->after_count && !stopped(w); i++)
+		if (w->point->after[i]->step)
+			w->point->after[i]->step(w);
+	if (s->twin && !stopped(w))
+		run_step(w, s->twin);
+}
+
+static void run_steps(struct world *w, const struct step *steps, size_t count)
+{
+	for (size_t i = 0; i < count && !stopped(w); i++)
+		run_step(w, &steps[i]);
+}
+
+/* Everything is read back: through the cache, through what is still mapped, and from the disk. */
+static void read_all(struct world *w)
+{
+	const bool direct = w->probe->need[NEED_DIRECT].answer != ANSWER_NO;
+
+	for (size_t i = 0; i < w->point->maps_count && !stopped(w); i++)
+		world_read_map(w, (int)i);
+	for (size_t i = 0; i < w->point->files_count && !stopped(w); i++)
+		world_read_back(w, &w->files[i], false);
+	for (size_t i = 0; i < w->point->files_count && !stopped(w) && direct; i++)
+		if (w->files[i].spec->kind != FILE_MEMFD && !w->files[i].spec->second)
+			world_read_back(w, &w->files[i], true);
+}
+
+static void run_point(struct world *w)
+{
+	const struct point *p = w->point;
+
+	w->exec->doing = "set-up";
+	world_setup(w);
+	for (size_t i = 0; i < p->after_count && !stopped(w); i++)
+		if (p->after[i]->start)
+			p->after[i]->start(w);
+	run_steps(w, p->steps, p->steps_count);
+	w->step = NULL;
+	w->exec->doing = NULL;
+	process_teardown(w);
+	if (!stopped(w))
+		read_all(w);
+	for (size_t i = 0; i < p->after_count && !stopped(w); i++)
+		if (p->after[i]->finish)
+			p->after[i]->finish(w);
+}
+
+static uint64_t checked_total(const struct checked *c)
+{
+	return c->results + c->bytes + c->positions + c->attributes + c->times + c->shared_blocks +
+	       c->space;
+}
+
+static json_t *checked_json(const struct checked *c)
+{
+	const struct {
+		const char *key;
+		uint64_t count;
+	} counts[] = {
+		{ "results", c->results },     { "bytes", c->bytes },
+		{ "positions", c->positions }, { "attributes", c->attributes },
+		{ "times", c->times },	       { "shared_blocks", c->shared_blocks },
+		{ "space_bytes", c->space },
+	};
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		if (counts[i].count)
+			json_object_set_new(out, counts[i].key,
+					    json_integer((json_int_t)counts[i].count));
+	return out;
+}
+
+static void set_text(json_t *out, const char *key, const char *text)
+{
+	json_object_set_new(out, key, json_string(text));
+}
+
+/* An observing case has no wrong answers, only set-ups that failed. */
+static const char *verdict(struct world *w, json_t *out)
+{
+	struct exec *x = w->exec;
+
+	if (w->point->strength == STRENGTH_OBSERVE && x->failed && (!w->step || w->step->observe)) {
+		world_observe(w, "beyond_model",
+			      json_sprintf("%s; by the model: %s", x->seen, x->allowed));
+		return "done";
+	}
+	if (x->failed && w->point->strength != STRENGTH_OBSERVE) {
+		json_object_set_new(
+			out, "reason",
+			json_sprintf("%s: seen %s, allowed %s", x->done, x->seen, x->allowed));
+		return "fail";
+	}
+	if (x->failed || x->broken) {
+		json_object_set_new(out, "reason",
+				    x->broken ? json_string(x->error)
+					      : json_sprintf("%s: %s", x->done, x->seen));
+		return "error";
+	}
+	if (!checked_total(&w->checked)) {
+		set_text(out, "reason", "nothing was compared");
+		return "error";
+	}
+	return w->point->strength == STRENGTH_OBSERVE ? "done" : "pass";
+}
+
+static json_t *result_json(struct world *w)
+{
+	struct exec *x = w->exec;
+	json_t *out = json_object();
+	const char *word = verdict(w, out);
+
+	set_text(out, "verdict", word);
+	json_object_set_new(out, "checked", checked_json(&w->checked));
+	if (json_object_size(x->observed))
+		json_object_set(out, "observed", x->observed);
+	if (!strcmp(word, "fail") || !strcmp(word, "error")) {
+		if (x->done)
+			set_text(out, "done", x->done);
+		if (x->place)
+			set_text(out, "place", x->place);
+		if (x->failed) {
+			set_text(out, "seen", x->seen);
+			set_text(out, "allowed", x->allowed);
+		}
+		json_object_set(out, "trace", x->trace);
+	}
+	json_decref(x->trace);
+	json_decref(x->observed);
+	return out;
+}
+
+static int ask_hook(struct world *w, const char *name)
+{
+	const struct exec_env *env = w->exec->env;
+
+	return env->hook ? env->hook(env->hook_context, name, &w->dirfd, &w->dir2fd) : -ENOSYS;
+}
+
+json_t *exec_point(const struct exec_env *env, const struct point *p)
+{
+	struct exec x = { .env = env, .trace = json_array(), .observed = json_object() };
+	struct world w = {
+		.point = p,
+		.probe = env->probe,
+		.units = env->probe->units,
+		.arena = arena_new(),
+		.dirfd = env->dirfd,
+		.dir2fd = env->dir2fd,
+		.seed = env->seed,
+		.tag = (uint32_t)(env->seed ^ env->seed >> 16 ^ env->seed >> 32) & 0xffff,
+		.hook = ask_hook,
+		.exec = &x,
+	};
+	json_t *out;
+
+	umask(0);
+	note_signals();
+	model_init(&w.model, w.units.block);
+	process_setup(&w);
+	run_point(&w);
+	out = result_json(&w);
+	world_teardown(&w);
+	arena_free(w.arena);
+	return out;
+}

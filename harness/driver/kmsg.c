@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Reads the kernel log and tells a complaint of the kernel from its chatter. Which lines are bad is
+ * one table; a line is bad if it contains all the words of a row.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kmsg.h"
+#include "emit.h"
+
+#define LINES_MAX    60
+#define TEST_PREFIX  "cowbell-kmsg-test: "
+#define FACILITY_LOG 1
+
+static const struct bad {
+	const char *first;
+	const char *also;
+	/* the line must begin with .first: these words are too common elsewhere */
+	bool at_start;
+} bad_lines[] = {
+	{ "BUG: ", NULL, false },
+	{ "kernel BUG at ", NULL, false },
+	{ "WARNING: ", NULL, true },
+	{ "Oops", NULL, false },
+	{ "general protection fault", NULL, false },
+	{ "Unable to handle kernel", NULL, false },
+	{ "unable to handle page fault", NULL, false },
+	{ "INFO: task ", " blocked for more than ", false },
+	{ "INFO: possible ", NULL, false },
+	{ "INFO: rcu_", "stall", false },
+	{ "possible circular locking dependency", NULL, false },
+	{ "possible recursive locking", NULL, false },
+	{ "inconsistent lock state", NULL, false },
+	{ "suspicious RCU usage", NULL, false },
+	{ "UBSAN: ", NULL, false },
+	{ "KASAN: ", NULL, false },
+	{ "KFENCE: ", NULL, false },
+	{ "KCSAN: ", NULL, false },
+	{ "refcount_t: ", NULL, true },
+	{ "list_add corruption", NULL, false },
+	{ "list_del corruption", NULL, false },
+	{ "ssertion failed", NULL, false },
+	{ "XFS (", "Internal error", true },
+	{ "XFS (", "orruption", true },
+	{ "XFS (", "CRC error", true },
+	{ "Corruption of in-memory data", NULL, false },
+	{ "BTRFS critical", NULL, true },
+	{ "BTRFS error", "corrupt", true },
+	{ "BTRFS: error", "corrupt", true },
+	{ "BTRFS", "csum failed", true },
+	{ "BTRFS: Transaction aborted", NULL, true },
+	{ "EXT4-fs error", NULL, true },
+	{ "Aborting journal", NULL, false },
+	{ "VFS: Busy inodes after unmount", NULL, false },
+};
+
+/* Filesystems that name their device in brackets always as the mount table names it. btrfs does
+ * not: it may name another of its devices. */
+static const char *const device_marks[] = { "XFS (", "EXT4-fs error (device ", "EXT4-fs (" };
+
+const char *kmsg_text(const char *record, size_t *len)
+{
+	const char *semicolon = strchr(record, ';');
+	const char *text = semicolon ? semicolon + 1 : record;
+
+	*len = strcspn(text, "\n");
+	return text;
+}
+
+static bool of_other_device(const char *line, const char *device)
+{
+	if (!device || !*device)
+		return false;
+	for (size_t i = 0; i < sizeof(device_marks) / sizeof(device_marks[0]); i++) {
+		size_t mark = strlen(device_marks[i]);
+		size_t name;
+
+		if (strncmp(line, device_marks[i], mark) != 0)
+			continue;
+		name = strcspn(line + mark, "):");
+		return name != strlen(device) || strncmp(line + mark, device, name) != 0;
+	}
+	return false;
+}
+
+static bool matches(const struct bad *b, const char *line)
+{
+	const char *at = strstr(line, b->first);
+
+	if (!at || (b->at_start && at != line))
+		return false;
+	return !b->also || strstr(at, b->also);
+}
+
+bool kmsg_bad(const char *record, const char *device)
+{
+	unsigned long prefix = strtoul(record, NULL, 10);
+	unsigned long facility = prefix >> 3;
+	char line[1024];
+	size_t len;
+	const char *text = kmsg_text(record, &len);
+
+	if (len >= sizeof(line))
+		len = sizeof(line) - 1;
+	memcpy(line, text, len);
+	line[len] = '\0';
+	if (facility == FACILITY_LOG)
+		return strncmp(line, TEST_PREFIX, strlen(TEST_PREFIX)) == 0;
+	if (facility != 0 || of_other_device(line, device))
+		return false;
+	for (size_t i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++)
+		if (matches(&bad_lines[i], line))
+			return true;
+	return false;
+}
+
+int kmsg_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0 && lseek(fd, 0, SEEK_END) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+json_t *kmsg_drain(int fd, const char *device)
+{
+	char record[8192];
+	json_t *lines = NULL;
+
+	while (fd >= 0) {
+		ssize_t got = read(fd, record, sizeof(record) - 1);
+		const char *text;
+		size_t len;
+
+		/* EPIPE: lines were overwritten before we came; the next read goes on after them */
+		if (got < 0 && (errno == EPIPE || errno == EINTR))
+			continue;
+		if (got <= 0)
+			break;
+		record[got] = '\0';
+		if (!lines && kmsg_bad(record, device))
+			lines = json_array();
+		if (!lines || json_array_size(lines) >= LINES_MAX)
+			continue;
+		text = kmsg_text(record, &len);
+		json_array_append_new(lines, emit_text(text, len));
+	}
+	return lines;
+}

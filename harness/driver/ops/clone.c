@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* clone and clone_range: FICLONE and FICLONERANGE (ioctl_ficlonerange(2)). */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/ioctl.h>
+
+#include <linux/fs.h>
+
+#include "../op.h"
+#include "../world.h"
+#include "pointer.h"
+
+struct clone_args {
+	int from, to;
+};
+
+struct clone_range_args {
+	int from, to;
+	uint64_t from_off, to_off, len;
+	int arg;
+};
+
+static int clone_need(const void *args)
+{
+	(void)args;
+	return NEED_CLONE;
+}
+
+/* A clone has no way to be short: all of the range, or an error (contract F19). */
+static void apply(struct world *w, int from, uint64_t from_off, uint64_t len, int to,
+		  uint64_t to_off)
+{
+	const struct mfile *src = world_model(w, from);
+	struct mfile *dst = world_model(w, to);
+
+	if (!src || !dst)
+		return;
+	if (from_off >= src->rope.size) {
+		dst->mtime = dst->ctime = TOUCH_MAY;
+		return;
+	}
+	if (!len)
+		len = src->rope.size - from_off;
+	model_clone(&w->model, dst, to_off, src, from_off, len, ORIGIN_SURE);
+	world_wrote(w, dst);
+}
+
+static void clone_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct clone_args *a = args;
+
+	RESULT(r, ioctl(world_fd(w, a->to), FICLONE, world_fd(w, a->from)));
+}
+
+static void clone_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct clone_args *a = args;
+
+	(void)r;
+	apply(w, a->from, 0, 0, a->to, 0);
+}
+
+static void clone_range_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct clone_range_args *a = args;
+	struct file_clone_range range = {
+		.src_fd = world_fd(w, a->from),
+		.src_offset = a->from_off,
+		.src_length = a->len,
+		.dest_offset = a->to_off,
+	};
+
+	RESULT(r, ioctl(world_fd(w, a->to), FICLONERANGE, pointer(a->arg, &range)));
+}
+
+static void clone_range_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct clone_range_args *a = args;
+
+	(void)r;
+	apply(w, a->from, a->from_off, a->len, a->to, a->to_off);
+}
+
+static const struct argspec clone_args[] = {
+	ARG(FD, struct clone_args, from, .required = true, .doc = "source"),
+	ARG(FD, struct clone_args, to, .required = true, .doc = "destination"),
+	ARG_END,
+};
+
+static const struct argspec clone_range_args[] = {
+	ARG(FD, struct clone_range_args, from, .required = true, .doc = "source, src_fd"),
+	ARG(NUM, struct clone_range_args, from_off, .fallback = "0", .doc = "src_offset in bytes"),
+	ARG(FD, struct clone_range_args, to, .required = true, .doc = "destination"),
+	ARG(NUM, struct clone_range_args, to_off, .fallback = "0", .doc = "dest_offset in bytes"),
+	ARG(NUM, struct clone_range_args, len, .fallback = "0",
+	    .doc = "src_length in bytes; 0 is up to the source's end"),
+	ARG(WORD, struct clone_range_args, arg, .fallback = "good", .words = pointer_words,
+	    .doc = "where the argument struct is"),
+	ARG_END,
+};
+
+const struct op op_clone = {
+	.name = "clone",
+	.doc = "ioctl(2) FICLONE",
+	.args_size = sizeof(struct clone_args),
+	.args = clone_args,
+	.need = clone_need,
+	.run = clone_run,
+	.apply = clone_apply,
+};
+
+const struct op op_clone_range = {
+	.name = "clone_range",
+	.doc = "ioctl(2) FICLONERANGE",
+	.args_size = sizeof(struct clone_range_args),
+	.args = clone_range_args,
+	.need = clone_need,
+	.run = clone_range_run,
+	.apply = clone_range_apply,
+};

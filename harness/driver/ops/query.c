@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Ops that only ask: statx, statvfs, fiemap. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "../fiemap.h"
+#include "../op.h"
+#include "../world.h"
+#include "subject.h"
+
+#define MODE_BITS    07777
+#define SECTOR_BYTES 512
+
+struct statx_args {
+	struct subject on;
+};
+
+static const struct argspec statx_args[] = {
+	SUBJECT_ARGS(struct statx_args, on),
+	ARG_END,
+};
+
+static const struct word attribute_words[] = {
+	{ "compressed", STATX_ATTR_COMPRESSED }, { "immutable", STATX_ATTR_IMMUTABLE },
+	{ "append", STATX_ATTR_APPEND },	 { "encrypted", STATX_ATTR_ENCRYPTED },
+	{ "verity", STATX_ATTR_VERITY },	 { NULL, 0 },
+};
+
+struct statx_expects {
+	uint64_t size, allocated, nlink, attributes;
+	uint32_t mode;
+};
+
+/* Bits of more_set, by the table's order. */
+enum {
+	STATX_HAS_SIZE = 1 << 0,
+	STATX_HAS_ALLOCATED = 1 << 1,
+	STATX_HAS_NLINK = 1 << 2,
+	STATX_HAS_MODE = 1 << 3,
+	STATX_HAS_ATTRIBUTES = 1 << 4,
+};
+
+static const struct argspec statx_expects[] = {
+	ARG(NUM, struct statx_expects, size, .doc = "length in bytes"),
+	ARG(NUM, struct statx_expects, allocated, .doc = "st_blocks, in bytes"),
+	ARG(NUM, struct statx_expects, nlink, .doc = "number of names"),
+	ARG(MODE, struct statx_expects, mode, .doc = "permission bits"),
+	ARG(FLAGS, struct statx_expects, attributes, .words = attribute_words,
+	    .doc = "attributes that must be there"),
+	ARG_END,
+};
+
+static void statx_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct statx_args *a = args;
+	struct statx *st = arena_alloc(w->arena, sizeof(*st));
+
+	r->data = st;
+	if (!subject_good(w, r))
+		return;
+	if (subject_by_fd(w))
+		RESULT(r, statx(world_fd(w, a->on.fd), "", AT_EMPTY_PATH, STATX_BASIC_STATS, st));
+	else
+		RESULT(r, statx(AT_FDCWD, subject_path(w, &a->on), AT_SYMLINK_NOFOLLOW,
+				STATX_BASIC_STATS, st));
+	if (!r->err)
+		r->text = world_text(
+			w, "[size %" PRIu64 ", allocated %" PRIu64 ", mode %04o, nlink %u]",
+			(uint64_t)st->stx_size, (uint64_t)st->stx_blocks * SECTOR_BYTES,
+			st->stx_mode & MODE_BITS, st->stx_nlink);
+}
+
+static void statx_check(struct world *w, const void *args, const struct expect *e,
+			const struct op_result *r)
+{
+	const struct statx_expects *want = e->more;
+	const struct statx *st = r->data;
+	bool good = true;
+
+	(void)args;
+	if (r->err)
+		return;
+	if (e->more_set & STATX_HAS_SIZE)
+		good = good && st->stx_size == want->size;
+	if (e->more_set & STATX_HAS_ALLOCATED)
+		good = good && st->stx_blocks * SECTOR_BYTES == want->allocated;
+	if (e->more_set & STATX_HAS_NLINK)
+		good = good && st->stx_nlink == want->nlink;
+	if (e->more_set & STATX_HAS_MODE)
+		good = good && (st->stx_mode & MODE_BITS) == want->mode;
+	if (e->more_set & STATX_HAS_ATTRIBUTES)
+		good = good && (st->stx_attributes & want->attributes) == want->attributes;
+	w->checked.attributes++;
+	if (!good)
+		world_fail(w, e->text, "%s, attributes 0x%" PRIx64, r->text,
+			   (uint64_t)st->stx_attributes);
+}
+
+const struct op op_statx = {
+	.name = "statx",
+	.doc = "ask what a file says of itself: statx(2)",
+	.args_size = sizeof(struct statx_args),
+	.args = statx_args,
+	.expects_size = sizeof(struct statx_expects),
+	.expects = statx_expects,
+	.run = statx_run,
+	.check = statx_check,
+};
+
+struct statvfs_args {
+	int fd;
+};
+
+static const struct argspec statvfs_args[] = {
+	ARG(FD, struct statvfs_args, fd, .required = true, .doc = "any file of the filesystem"),
+	ARG_END,
+};
+
+static void statvfs_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct statvfs_args *a = args;
+	struct statvfs st;
+
+	RESULT(r, fstatvfs(world_fd(w, a->fd), &st));
+	if (!r->err)
+		r->text = world_text(w, "[%" PRIu64 " bytes available]",
+				     (uint64_t)st.f_bavail * st.f_frsize);
+}
+
+const struct op op_statvfs = {
+	.name = "statvfs",
+	.doc = "ask how much space is left: fstatvfs(3)",
+	.args_size = sizeof(struct statvfs_args),
+	.args = statvfs_args,
+	.run = statvfs_run,
+};
+
+enum sharing { SHARED_ALL, SHARED_NONE, SHARED_SOME };
+
+static const struct word sharing_words[] = {
+	{ "all", SHARED_ALL },
+	{ "none", SHARED_NONE },
+	{ "some", SHARED_SOME },
+	{ NULL, 0 },
+};
+
+struct fiemap_args {
+	int fd;
+	uint64_t off, len;
+	bool sync;
+};
+
+static const struct argspec fiemap_args[] = {
+	ARG(FD, struct fiemap_args, fd, .required = true, .doc = "the file"),
+	ARG(NUM, struct fiemap_args, off, .fallback = "0", .doc = "where the range begins"),
+	ARG(NUM, struct fiemap_args, len, .fallback = "-1", .doc = "its length; absent: all"),
+	ARG(BOOL, struct fiemap_args, sync, .doc = "FIEMAP_FLAG_SYNC: write dirty data first"),
+	ARG_END,
+};
+
+struct fiemap_expects {
+	int shared;
+	uint64_t extents;
+};
+
+enum { FIEMAP_HAS_SHARED = 1, FIEMAP_HAS_EXTENTS = 2 };
+
+static const struct argspec fiemap_expects[] = {
+	ARG(WORD, struct fiemap_expects, shared, .words = sharing_words,
+	    .doc = "which extents are marked as shared; those without a place on the disk are left "
+		   "out"),
+	ARG(NUM, struct fiemap_expects, extents, .doc = "how many there are"),
+	ARG_END,
+};
+
+/* struct extents - what an extent map says, in numbers; an unknown one has no place on the disk of
+ * its own and is not marked as shared */
+struct extents {
+	uint64_t count, shared, unknown;
+};
+
+static int fiemap_need(const void *args)
+{
+	(void)args;
+	return NEED_FIEMAP;
+}
+
+static void fiemap_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct fiemap_args *a = args;
+	struct extents *x = arena_alloc(w->arena, sizeof(*x));
+	struct fiemap_list list;
+	const int err = fiemap_read(world_fd(w, a->fd), a->off, a->len, a->sync, &list);
+
+	r->data = x;
+	r->err = -err;
+	r->ret = err ? -1 : 0;
+	if (err)
+		return;
+	x->count = list.count;
+	for (size_t i = 0; i < list.count; i++) {
+		if (fiemap_shared(&list.piece[i]))
+			x->shared++;
+		else if (!fiemap_located(&list.piece[i]))
+			x->unknown++;
+	}
+	fiemap_free(&list);
+	r->text = world_text(w, "[%" PRIu64 " extents, %" PRIu64 " shared, %" PRIu64 " unknown]",
+			     x->count, x->shared, x->unknown);
+}
+
+static bool shared_as(const struct extents *x, enum sharing want)
+{
+	const uint64_t known = x->count - x->unknown;
+
+	switch (want) {
+	case SHARED_ALL:
+		return known && x->shared == known;
+	case SHARED_NONE:
+		return !x->shared;
+	case SHARED_SOME:
+		return x->shared;
+	}
+	return false;
+}
+
+static void fiemap_check(struct world *w, const void *args, const struct expect *e,
+			 const struct op_result *r)
+{
+	const struct fiemap_expects *want = e->more;
+	const struct extents *x = r->data;
+	bool good = true;
+
+	(void)args;
+	if (r->err)
+		return;
+	if (e->more_set & FIEMAP_HAS_SHARED) {
+		good = shared_as(x, (enum sharing)want->shared);
+		w->checked.shared_blocks += x->count - x->unknown;
+	}
+	if (e->more_set & FIEMAP_HAS_EXTENTS) {
+		good = good && x->count == want->extents;
+		w->checked.attributes++;
+	}
+	if (!good)
+		world_fail(w, e->text, "%s", r->text);
+}
+
+const struct op op_fiemap = {
+	.name = "fiemap",
+	.doc = "ask where a file's blocks are, and which are shared: ioctl FS_IOC_FIEMAP",
+	.args_size = sizeof(struct fiemap_args),
+	.args = fiemap_args,
+	.expects_size = sizeof(struct fiemap_expects),
+	.expects = fiemap_expects,
+	.need = fiemap_need,
+	.run = fiemap_run,
+	.check = fiemap_check,
+};

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* truncate and fallocate in all its modes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include <linux/falloc.h>
+
+#include "../op.h"
+#include "../world.h"
+
+struct truncate_args {
+	int fd;
+	uint64_t size;
+};
+
+static void truncate_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct truncate_args *a = args;
+
+	RESULT(r, ftruncate(world_fd(w, a->fd), (off_t)a->size));
+}
+
+static void truncate_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct truncate_args *a = args;
+	struct mfile *m = world_model(w, a->fd);
+
+	(void)r;
+	if (!m)
+		return;
+	if (a->size == m->rope.size) {
+		/* POSIX and kernels differ on whether the times move. */
+		m->mtime = m->ctime = TOUCH_MAY;
+		model_unsure(&w->model, m, a->size ? a->size - 1 : 0, 1);
+	} else {
+		model_truncate(&w->model, m, a->size);
+	}
+	/* Linux takes the privileges, but no page promises it. */
+	if (!w->fsetid)
+		m->mode_may_lose |= m->mode & 06000;
+}
+
+static const struct word modes[] = {
+	{ "keep_size", FALLOC_FL_KEEP_SIZE },
+	{ "punch", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE },
+	{ "punch_only", FALLOC_FL_PUNCH_HOLE },
+	{ "zero", FALLOC_FL_ZERO_RANGE },
+	{ "collapse", FALLOC_FL_COLLAPSE_RANGE },
+	{ "insert", FALLOC_FL_INSERT_RANGE },
+	{ "unshare", FALLOC_FL_UNSHARE_RANGE },
+	{ NULL, 0 },
+};
+
+struct fallocate_args {
+	int fd;
+	uint64_t mode, off, len;
+};
+
+static int fallocate_need(const void *args)
+{
+	static const struct {
+		uint64_t bit;
+		int need;
+	} needs[] = {
+		{ FALLOC_FL_PUNCH_HOLE, NEED_PUNCH },
+		{ FALLOC_FL_ZERO_RANGE, NEED_ZERO },
+		{ FALLOC_FL_COLLAPSE_RANGE, NEED_COLLAPSE },
+		{ FALLOC_FL_INSERT_RANGE, NEED_INSERT },
+		{ FALLOC_FL_UNSHARE_RANGE, NEED_UNSHARE },
+		{ FALLOC_FL_KEEP_SIZE, NEED_KEEP_SIZE },
+	};
+	const struct fallocate_args *a = args;
+
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		if (a->mode & needs[i].bit)
+			return needs[i].need;
+	return NEED_FALLOCATE;
+}
+
+static void fallocate_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct fallocate_args *a = args;
+
+	RESULT(r, fallocate(world_fd(w, a->fd), (int)a->mode, (off_t)a->off, (off_t)a->len));
+}
+
+static void fallocate_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct fallocate_args *a = args;
+	struct mfile *m = world_model(w, a->fd);
+
+	(void)r;
+	if (!m)
+		return;
+	if (!(a->mode & FALLOC_FL_KEEP_SIZE) && a->off + a->len > m->rope.size &&
+	    !(a->mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)))
+		model_truncate(&w->model, m, a->off + a->len);
+	if (a->mode & FALLOC_FL_PUNCH_HOLE)
+		model_punch(&w->model, m, a->off, a->len);
+	else if (a->mode & FALLOC_FL_ZERO_RANGE)
+		model_zero(&w->model, m, a->off, a->len);
+	else if (a->mode & FALLOC_FL_COLLAPSE_RANGE)
+		model_collapse(&w->model, m, a->off, a->len);
+	else if (a->mode & FALLOC_FL_INSERT_RANGE)
+		model_insert(&w->model, m, a->off, a->len);
+	else if (a->mode & FALLOC_FL_UNSHARE_RANGE)
+		model_private(&w->model, m, a->off, a->len);
+	else
+		model_reserve(&w->model, m, a->off, a->len);
+	if (!w->fsetid)
+		m->mode_may_lose |= m->mode & 06000;
+	if (m->changed)
+		return;
+	m->mtime = m->ctime = TOUCH_MAY;
+}
+
+static const struct argspec truncate_args[] = {
+	ARG(FD, struct truncate_args, fd, .required = true, .doc = "descriptor open for writing"),
+	ARG(NUM, struct truncate_args, size, .required = true, .doc = "new size in bytes"),
+	ARG_END,
+};
+
+static const struct argspec fallocate_args[] = {
+	ARG(FD, struct fallocate_args, fd, .required = true, .doc = "descriptor open for writing"),
+	ARG(FLAGS, struct fallocate_args, mode, .words = modes,
+	    .doc = "FALLOC_FL_ flags; none preallocates"),
+	ARG(NUM, struct fallocate_args, off, .required = true, .doc = "offset in bytes"),
+	ARG(NUM, struct fallocate_args, len, .required = true, .doc = "bytes"),
+	ARG_END,
+};
+
+const struct op op_truncate = {
+	.name = "truncate",
+	.doc = "ftruncate(2)",
+	.args_size = sizeof(struct truncate_args),
+	.args = truncate_args,
+	.run = truncate_run,
+	.apply = truncate_apply,
+};
+
+const struct op op_fallocate = {
+	.name = "fallocate",
+	.doc = "fallocate(2): preallocate, punch, zero, collapse, insert, unshare",
+	.args_size = sizeof(struct fallocate_args),
+	.args = fallocate_args,
+	.need = fallocate_need,
+	.run = fallocate_run,
+	.apply = fallocate_apply,
+};

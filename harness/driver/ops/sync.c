@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Ops that bring data to the disk or take it out of memory: fsync, fdatasync, syncfs, drop_cache,
+ * drop_caches, remount. None changes what a file holds. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "../op.h"
+#include "../world.h"
+
+#define DROP_CACHES "/proc/sys/vm/drop_caches"
+
+struct sync_args {
+	int fd;
+};
+
+static const struct argspec sync_args[] = {
+	ARG(FD, struct sync_args, fd, .required = true, .doc = "the descriptor"),
+	ARG_END,
+};
+
+static void fsync_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct sync_args *a = args;
+
+	RESULT(r, fsync(world_fd(w, a->fd)));
+}
+
+const struct op op_fsync = {
+	.name = "fsync",
+	.doc = "flush a file to the disk: fsync(2)",
+	.args_size = sizeof(struct sync_args),
+	.args = sync_args,
+	.run = fsync_run,
+};
+
+static void fdatasync_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct sync_args *a = args;
+
+	RESULT(r, fdatasync(world_fd(w, a->fd)));
+}
+
+const struct op op_fdatasync = {
+	.name = "fdatasync",
+	.doc = "flush a file's data to the disk: fdatasync(2)",
+	.args_size = sizeof(struct sync_args),
+	.args = sync_args,
+	.run = fdatasync_run,
+};
+
+static void syncfs_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct sync_args *a = args;
+
+	RESULT(r, syncfs(world_fd(w, a->fd)));
+}
+
+const struct op op_syncfs = {
+	.name = "syncfs",
+	.doc = "flush the filesystem of a descriptor to the disk: syncfs(2)",
+	.args_size = sizeof(struct sync_args),
+	.args = sync_args,
+	.run = syncfs_run,
+};
+
+/* Dirty pages would stay. */
+static void drop_cache_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct sync_args *a = args;
+	const int fd = world_fd(w, a->fd);
+
+	RESULT(r, fsync(fd));
+	if (r->err)
+		return;
+	r->err = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	r->ret = r->err ? -1 : 0;
+}
+
+const struct op op_drop_cache = {
+	.name = "drop_cache",
+	.doc = "flush one file and drop its pages: fsync(2), then posix_fadvise(2) DONTNEED",
+	.args_size = sizeof(struct sync_args),
+	.args = sync_args,
+	.run = drop_cache_run,
+};
+
+/* Ops without arguments have a table all the same; the struct only must not be empty. */
+struct no_args {
+	char none;
+};
+
+static const struct argspec no_args[] = { ARG_END };
+
+static int drop_caches_need(const void *args)
+{
+	(void)args;
+	return NEED_DROP_CACHES;
+}
+
+static void drop_caches_run(struct world *w, const void *args, struct op_result *r)
+{
+	int fd;
+
+	(void)args;
+	RESULT(r, syncfs(w->dirfd));
+	if (r->err)
+		return;
+	fd = open(DROP_CACHES, O_WRONLY | O_CLOEXEC);
+	if (fd < 0) {
+		r->harness = errno;
+		return;
+	}
+	/* 3: pages, inodes and directory entries */
+	RESULT(r, write(fd, "3", 1));
+	if (r->ret > 0)
+		r->ret = 0;
+	close(fd);
+}
+
+const struct op op_drop_caches = {
+	.name = "drop_caches",
+	.doc = "flush the filesystem and drop all that the machine has cached: proc_sys_vm(5)",
+	.args_size = sizeof(struct no_args),
+	.args = no_args,
+	.need = drop_caches_need,
+	.dedicated = true,
+	.run = drop_caches_run,
+};
+
+static int remount_need(const void *args)
+{
+	(void)args;
+	return NEED_HOOK;
+}
+
+static void remount_run(struct world *w, const void *args, struct op_result *r)
+{
+	(void)args;
+	r->harness = -world_remount(w);
+}
+
+const struct op op_remount = {
+	.name = "remount",
+	.doc = "close everything and have the filesystem unmounted and mounted again: the case "
+	       "must "
+	       "also say \"needs\": [\"hook:remount\"]",
+	.args_size = sizeof(struct no_args),
+	.args = no_args,
+	.need = remount_need,
+	.alone = true,
+	.run = remount_run,
+};

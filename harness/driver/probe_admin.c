@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Trials of what concerns names, attributes, privileges and the machine. A refusal for want of
+ * privilege is a plain "no" here. What touches the whole filesystem is tried only with --dedicated.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#include "caps.h"
+#include "op.h"
+#include "probe_lab.h"
+#include "swapfile.h"
+#include "uapi.h"
+#include "undo.h"
+
+/* Nobody's user and group: any other than root would do. */
+#define NOBODY	65534
+#define GUARD_S 5
+
+/* A refusal that only says who we are. */
+static void refused_to_us(struct lab *l, const char *what, int err)
+{
+	if (err == EPERM || err == EACCES)
+		lab_no(l, "%s: %s", what, errno_name(err));
+	else
+		lab_refused(l, what, err);
+}
+
+static bool has_dedicated(struct lab *l)
+{
+	if (!l->o->dedicated)
+		lab_no(l, "needs --dedicated");
+	return l->o->dedicated;
+}
+
+/* A stamped file; false if there is none, and that is answered. */
+static bool one(struct lab *l)
+{
+	const int err = lab_file(l, 0, 1, LAB_SIZE, true);
+
+	if (err < 0)
+		lab_setup(l, err);
+	return err >= 0;
+}
+
+void try_ocfs2_reflink(struct lab *l)
+{
+	char from[64], to[64];
+	struct ocfs2_reflink args = { .preserve = 0 };
+
+	if (!one(l))
+		return;
+	snprintf(from, sizeof(from), "/proc/self/fd/%d/%s", l->dirfd, lab_name(0));
+	snprintf(to, sizeof(to), "/proc/self/fd/%d/%s", l->dirfd, lab_name(1));
+	args.old_path = (uintptr_t)from;
+	args.new_path = (uintptr_t)to;
+	if (ioctl(l->fd[0], OCFS2_REFLINK, &args)) {
+		lab_refused(l, "OCFS2_IOC_REFLINK", errno);
+		return;
+	}
+	l->fd[1] = openat(l->dirfd, lab_name(1), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (l->fd[1] < 0)
+		lab_broken(l, "OCFS2_IOC_REFLINK: open: %s", errno_name(errno));
+	else
+		lab_whole(l, l->fd[1], 1, "OCFS2_IOC_REFLINK");
+}
+
+void try_tmpfile(struct lab *l)
+{
+	int err;
+
+	l->fd[0] = openat(l->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	/* EISDIR is how open(2) says that the kernel does not know the flag. */
+	if (l->fd[0] < 0 && errno == EISDIR) {
+		lab_no(l, "O_TMPFILE: EISDIR");
+	} else if (l->fd[0] < 0) {
+		lab_refused(l, "O_TMPFILE", errno);
+	} else {
+		err = lab_write(l, l->fd[0], 1, 0, LAB_SIZE);
+		if (err)
+			lab_broken(l, "O_TMPFILE: write: %s", errno_name(-err));
+		else
+			lab_whole(l, l->fd[0], 1, "O_TMPFILE");
+	}
+}
+
+void try_mknod(struct lab *l)
+{
+	/* The numbers of /dev/null. */
+	if (mknodat(l->dirfd, lab_name(0), S_IFCHR | 0600, makedev(1, 3))) {
+		refused_to_us(l, "mknod", errno);
+		return;
+	}
+	l->fd[0] = openat(l->dirfd, lab_name(0), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (l->fd[0] < 0)
+		refused_to_us(l, "open of a device node", errno);
+	else if (write(l->fd[0], "x", 1) != 1)
+		lab_broken(l, "write to a device node: %s", errno_name(errno));
+}
+
+/* Sets one attribute, sees whether a plain open for writing is refused, and takes it away again. */
+static void try_attribute(struct lab *l, int attribute, const char *name)
+{
+	int flags = 0, with, fd;
+
+	if (ioctl(l->fd[0], FS_IOC_GETFLAGS, &flags)) {
+		lab_refused(l, "FS_IOC_GETFLAGS", errno);
+		return;
+	}
+	with = flags | attribute;
+	if (ioctl(l->fd[0], FS_IOC_SETFLAGS, &with)) {
+		refused_to_us(l, "FS_IOC_SETFLAGS", errno);
+		return;
+	}
+	fd = openat(l->dirfd, lab_name(0), O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		lab_broken(l, "%s file can be opened for writing", name);
+		close(fd);
+	}
+	if (ioctl(l->fd[0], FS_IOC_SETFLAGS, &flags))
+		lab_broken(l, "%s attribute cannot be taken away: %s", name, errno_name(errno));
+}
+
+void try_chattr(struct lab *l)
+{
+	if (!one(l))
+		return;
+	try_attribute(l, FS_IMMUTABLE_FL, "an immutable");
+	if (l->answer == ANSWER_YES)
+		try_attribute(l, FS_APPEND_FL, "an append-only");
+}
+
+static void try_xattr_value(struct lab *l, const char *name, const void *value, size_t size)
+{
+	uint8_t back[64];
+	ssize_t n;
+
+	if (!one(l))
+		return;
+	if (fsetxattr(l->fd[0], name, value, size, 0)) {
+		refused_to_us(l, name, errno);
+		return;
+	}
+	n = fgetxattr(l->fd[0], name, back, sizeof(back));
+	if (n < 0)
+		lab_broken(l, "%s: set, but getxattr: %s", name, errno_name(errno));
+	else if ((size_t)n != size || memcmp(back, value, size))
+		lab_broken(l, "%s: reads back another value", name);
+}
+
+void try_xattr(struct lab *l)
+{
+	try_xattr_value(l, "user.cowbell", "some value", 10);
+}
+
+void try_caps_xattr(struct lab *l)
+{
+	uint8_t blob[CAPS_BLOB_SIZE];
+
+	caps_blob(blob);
+	try_xattr_value(l, "security.capability", blob, sizeof(blob));
+}
+
+void try_swap(struct lab *l)
+{
+	const uint64_t size = SWAPFILE_PAGES * l->p->units.page;
+	int fd, flags = 0, err;
+	struct undo u;
+
+	if (!has_dedicated(l))
+		return;
+	fd = lab_file(l, 0, 0, 0, false);
+	/* Must be said before there is data; who does not know it does not need it. */
+	if (fd >= 0 && !ioctl(fd, FS_IOC_GETFLAGS, &flags)) {
+		flags |= FS_NOCOW_FL;
+		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+	err = fd < 0 ? fd : lab_write(l, fd, 0, 0, size);
+	if (!err)
+		err = swapfile_header(fd, l->p->units.page, SWAPFILE_PAGES);
+	if (err || fchmod(fd, 0600) || fsync(fd)) {
+		lab_setup(l, err ? err : errno);
+		return;
+	}
+	err = undo_begin(&u, fd, undo_swapon, undo_swapoff, GUARD_S);
+	/* EINVAL is all that swapon(2) has for a filesystem that cannot. */
+	if (err == -EINVAL)
+		lab_no(l, "swapon: EINVAL");
+	else if (err)
+		refused_to_us(l, "swapon", -err);
+	err = undo_end(&u);
+	if (err)
+		lab_broken(l, "swapoff: %s", errno_name(-err));
+}
+
+void try_freeze(struct lab *l)
+{
+	struct undo u;
+	int err;
+
+	if (!has_dedicated(l))
+		return;
+	err = undo_begin(&u, l->dirfd, undo_freeze, undo_thaw, GUARD_S);
+	if (err) {
+		refused_to_us(l, "FIFREEZE", -err);
+		return;
+	}
+	err = undo_end(&u);
+	if (err)
+		lab_broken(l, "FITHAW: %s", errno_name(-err));
+}
+
+void try_drop_caches(struct lab *l)
+{
+	int fd;
+
+	if (!has_dedicated(l))
+		return;
+	fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		lab_no(l, "/proc/sys/vm/drop_caches: %s", errno_name(errno));
+	else
+		close(fd);
+}
+
+void try_root(struct lab *l)
+{
+	unsigned int inside = 1, outside = 1, count = 0;
+	FILE *f;
+
+	if (geteuid() != 0) {
+		lab_no(l, "the user is %u", geteuid());
+		return;
+	}
+	f = fopen("/proc/self/uid_map", "re");
+	if (!f || fscanf(f, "%u %u %u", &inside, &outside, &count) != 3 || inside || outside ||
+	    count != UINT32_MAX)
+		lab_no(l, "in a user namespace of its own");
+	if (f)
+		fclose(f);
+}
+
+/* In a child, because there is no way back for all of it. */
+static bool become_nobody(void)
+{
+	const pid_t pid = fork();
+	int status = -1;
+
+	if (!pid) {
+		const bool done = !setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
+				  !setresuid(NOBODY, NOBODY, NOBODY);
+
+		_exit(done ? 0 : 1);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && status == 0;
+}
+
+void try_chown(struct lab *l)
+{
+	struct stat st;
+
+	if (!one(l))
+		return;
+	if (fchown(l->fd[0], NOBODY, NOBODY))
+		/* EINVAL: the user has no number in our namespace. */
+		lab_no(l, "chown: %s", errno_name(errno));
+	else if (fstat(l->fd[0], &st) || st.st_uid != NOBODY || st.st_gid != NOBODY)
+		lab_broken(l, "chown: the owner is not the new one");
+	else if (!become_nobody())
+		lab_no(l, "cannot become another user");
+}
+
+void try_second_fs(struct lab *l)
+{
+	const int dir2fd = l->o->dir2fd;
+	int fd;
+
+	if (dir2fd < 0) {
+		lab_no(l, "needs --dir2");
+		return;
+	}
+	if (probe_superblock(l->dirfd) == probe_superblock(dir2fd)) {
+		lab_no(l, "--dir2 is on the same filesystem");
+		return;
+	}
+	fd = openat(dir2fd, lab_name(0), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, "x", 1) != 1)
+		lab_no(l, "--dir2 cannot be written to: %s", errno_name(errno));
+	if (fd >= 0) {
+		close(fd);
+		unlinkat(dir2fd, lab_name(0), 0);
+	}
+}
+
+void try_kmsg(struct lab *l)
+{
+	const int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char record[8192];
+
+	/* EAGAIN: nothing to read at present; EPIPE: the oldest lines are gone. Both can be read.
+	 */
+	if (fd < 0 || (read(fd, record, sizeof(record)) < 0 && errno != EAGAIN && errno != EPIPE))
+		lab_no(l, "/dev/kmsg: %s", errno_name(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+void try_dedicated(struct lab *l)
+{
+	(void)has_dedicated(l);
+}
+
+void try_hook(struct lab *l)
+{
+	if (!l->o->hooks || !l->o->hooks[0])
+		lab_no(l, "needs --hook");
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The world of a running point: who is behind a descriptor, and whether each step left all as it
+ * must be. */
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/openat2.h>
+
+#include "op.h"
+#include "ops/special.h"
+
+/* A number that no descriptor of ours has: far above all that are open, below the usual limit. */
+#define CLOSED_FD 1000
+
+#define NS_PER_S INT64_C(1000000000)
+
+int world_fd(const struct world *w, int fd)
+{
+	if (fd == FD_CLOSED)
+		return CLOSED_FD;
+	if (fd < 0)
+		return -1;
+	return w->fds[fd].fd < 0 ? CLOSED_FD : w->fds[fd].fd;
+}
+
+struct ofd *world_ofd(struct world *w, int fd)
+{
+	return fd < 0 || w->fds[fd].fd < 0 ? NULL : w->fds[fd].ofd;
+}
+
+struct wfile *world_file(struct world *w, int fd)
+{
+	const struct ofd *o = world_ofd(w, fd);
+
+	return !o || o->file < 0 ? NULL : &w->files[o->file];
+}
+
+struct mfile *world_model(struct world *w, int fd)
+{
+	const struct wfile *f = world_file(w, fd);
+
+	return f ? f->model : NULL;
+}
+
+void world_open_fd(struct world *w, int fd, int kernel_fd, int file, uint64_t flags)
+{
+	struct ofd *o = arena_alloc(w->arena, sizeof(*o));
+
+	o->file = file;
+	o->flags = flags;
+	o->pos_known = file >= 0 && w->files[file].model && !(flags & O_PATH);
+	w->fds[fd] = (struct wfd){ .fd = kernel_fd, .ofd = o };
+}
+
+void world_close_fd(struct world *w, int fd)
+{
+	w->fds[fd] = (struct wfd){ .fd = -1 };
+}
+
+int world_keep_fd(const struct world *w, int file)
+{
+	return w->files[file].keep;
+}
+
+const char *world_pattern_name(const struct world *w, uint32_t pattern)
+{
+	if (pattern == PATTERN_ZERO)
+		return "zeroes";
+	return pattern < w->point->patterns_count ? w->point->patterns[pattern] : "?";
+}
+
+int world_open_beneath(int dirfd, const char *name, uint64_t flags, uint32_t mode)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC | O_NOFOLLOW,
+		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+		.resolve = RESOLVE_BENEATH,
+	};
+
+	return (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+}
+
+void world_wrote(struct world *w, struct mfile *f)
+{
+	model_strip(f, w->fsetid);
+	if (f->mtime == TOUCH_NOT)
+		f->mtime = TOUCH_MUST;
+	if (f->ctime == TOUCH_NOT)
+		f->ctime = TOUCH_MUST;
+}
+
+static int64_t stamp_ns(const struct statx_timestamp *t)
+{
+	return t->tv_sec * NS_PER_S + t->tv_nsec;
+}
+
+static bool look(struct wfile *f)
+{
+	struct statx st;
+
+	f->known.valid = false;
+	if (!f->exists || f->keep < 0)
+		return false;
+	if (statx(f->keep, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0)
+		return false;
+	f->known.valid = true;
+	f->known.size = st.stx_size;
+	f->known.blocks = st.stx_blocks;
+	f->known.mode = st.stx_mode & 07777;
+	f->known.uid = st.stx_uid;
+	f->known.gid = st.stx_gid;
+	f->known.nlink = st.stx_nlink;
+	f->known.mtime_ns = stamp_ns(&st.stx_mtime);
+	f->known.ctime_ns = stamp_ns(&st.stx_ctime);
+	return true;
+}
+
+/* No step has begun from here on: nothing is touched yet. */
+static void rest(struct mfile *m)
+{
+	m->mtime = TOUCH_NOT;
+	m->ctime = TOUCH_NOT;
+	m->changed = false;
+	m->mode_may_lose = 0;
+}
+
+static int64_t coarse_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+void world_look(struct world *w)
+{
+	w->step_ns = coarse_ns();
+	for (size_t i = 0; i < w->point->files_count; i++) {
+		if (w->files[i].model)
+			rest(w->files[i].model);
+		look(&w->files[i]);
+	}
+}
+
+void world_made(struct world *w, int file)
+{
+	struct wfile *f = &w->files[file];
+	struct stat st;
+
+	f->exists = true;
+	f->linked = true;
+	if (f->keep < 0)
+		f->keep = world_open_beneath(f->dirfd, f->path, O_RDONLY, 0);
+	if (f->keep < 0)
+		f->keep = world_open_beneath(f->dirfd, f->path, O_PATH, 0);
+	if (f->keep < 0 || fstat(f->keep, &st) < 0) {
+		world_error(w, "cannot look at %s: %s", f->path, strerror(errno));
+		return;
+	}
+	f->model = arena_alloc(w->arena, sizeof(*f->model));
+	f->model->mode = st.st_mode & 07777;
+	f->model->uid = st.st_uid;
+	f->model->gid = st.st_gid;
+	f->model->mtime = TOUCH_MAY;
+	f->model->ctime = TOUCH_MAY;
+	f->known.valid = false;
+}
+
+static void settle_time(struct world *w, const struct wfile *f, const char *which, enum touch touch,
+			int64_t before, int64_t after)
+{
+	/* A kernel's clock for time stamps ticks coarsely: only a tick in between makes a move
+	 * certain. */
+	const bool ticked = w->step_ns > before;
+
+	if (touch == TOUCH_MAY)
+		return;
+	if (touch == TOUCH_MUST && !ticked)
+		return;
+	w->checked.times++;
+	if (touch == TOUCH_MUST && after == before)
+		world_fail(
+			w,
+			world_text(w, "%s moves the %s of %s", w->step->op->name, which, f->path),
+			"%s of %s is as before", which, f->path);
+	if (touch == TOUCH_NOT && after != before)
+		world_fail(w, world_text(w, "the %s of %s stays", which, f->path),
+			   "%s of %s moved by %" PRId64 " ns", which, f->path, after - before);
+}
+
+static void settle_file(struct world *w, struct wfile *f)
+{
+	const struct mfile *m = f->model;
+	const int64_t mtime = f->known.mtime_ns, ctime = f->known.ctime_ns;
+	const bool known = f->known.valid;
+
+	if (!m || !look(f))
+		return;
+	w->checked.attributes++;
+	if (f->known.size != m->rope.size)
+		world_fail(w, world_text(w, "%s has %" PRIu64 " bytes", f->path, m->rope.size),
+			   "%s has %" PRIu64 " bytes", f->path, f->known.size);
+	if (m->mode & ~m->mode_may_lose & ~f->known.mode || f->known.mode & ~m->mode)
+		world_fail(w, world_text(w, "%s has mode %04o", f->path, m->mode),
+			   "%s has mode %04o", f->path, f->known.mode);
+	if (f->known.uid != m->uid || f->known.gid != m->gid)
+		world_fail(w, world_text(w, "%s belongs to %u:%u", f->path, m->uid, m->gid),
+			   "%s belongs to %u:%u", f->path, f->known.uid, f->known.gid);
+	/* Stores into a mapping move the time stamps when the kernel sees fit. */
+	if (!known || f->maps)
+		return;
+	settle_time(w, f, "mtime", m->mtime, mtime, f->known.mtime_ns);
+	settle_time(w, f, "ctime", m->ctime, ctime, f->known.ctime_ns);
+}
+
+static void settle_position(struct world *w, size_t fd)
+{
+	const struct ofd *o = w->fds[fd].ofd;
+	off_t pos;
+
+	if (w->fds[fd].fd < 0 || !o->pos_known)
+		return;
+	pos = lseek(w->fds[fd].fd, 0, SEEK_CUR);
+	w->checked.positions++;
+	if (pos < 0 || (uint64_t)pos != o->pos)
+		world_fail(w,
+			   world_text(w, "the file position of %s is %" PRIu64, w->point->fds[fd],
+				      o->pos),
+			   "the file position of %s is %" PRId64, w->point->fds[fd], (int64_t)pos);
+}
+
+/* Does anything but the harness itself still hold a file that has no name? */
+static bool held(const struct world *w, int file)
+{
+	for (size_t i = 0; i < w->point->fds_count; i++)
+		if (w->fds[i].fd >= 0 && w->fds[i].ofd->file == file)
+			return true;
+	for (size_t i = 0; i < w->point->maps_count; i++)
+		if (w->maps[i].addr && w->maps[i].file == file)
+			return true;
+	return false;
+}
+
+/* A file that is gone must really go: its space comes back with the last descriptor. */
+static void let_go(struct world *w, struct wfile *f)
+{
+	if (!f->exists || f->linked || f->keep < 0 || held(w, (int)(f - w->files)))
+		return;
+	close(f->keep);
+	f->keep = -1;
+	f->exists = false;
+	f->model = NULL;
+}
+
+void world_settle(struct world *w)
+{
+	for (size_t i = 0; i < w->point->files_count; i++) {
+		struct wfile *f = &w->files[i];
+
+		settle_file(w, f);
+		if (f->model && f->known.valid)
+			f->model->mode = f->known.mode;
+		let_go(w, f);
+	}
+	for (size_t i = 0; i < w->point->fds_count; i++)
+		settle_position(w, i);
+}
+
+static void drop_everything(struct world *w)
+{
+	for (size_t i = 0; i < w->point->maps_count; i++) {
+		if (w->maps[i].addr)
+			munmap(w->maps[i].addr, w->maps[i].len);
+		w->maps[i].addr = NULL;
+	}
+	for (size_t i = 0; i < w->point->fds_count; i++) {
+		if (w->fds[i].fd >= 0)
+			close(w->fds[i].fd);
+		world_close_fd(w, (int)i);
+	}
+	for (size_t i = 0; i < w->point->files_count; i++) {
+		struct wfile *f = &w->files[i];
+
+		if (f->keep >= 0)
+			close(f->keep);
+		f->keep = -1;
+		f->maps = 0;
+	}
+}
+
+int world_remount(struct world *w)
+{
+	int err;
+
+	for (size_t i = 0; i < w->point->files_count; i++) {
+		struct wfile *f = &w->files[i];
+
+		/* What has no name does not outlive a remount. */
+		if (!f->linked)
+			f->exists = false;
+		if (!f->exists)
+			f->model = NULL;
+	}
+	drop_everything(w);
+	err = w->hook ? w->hook(w, "remount") : -ENOSYS;
+	if (err)
+		return err;
+	for (size_t i = 0; i < w->point->files_count; i++) {
+		struct wfile *f = &w->files[i];
+		const uint64_t flags = f->spec->open;
+
+		f->dirfd = f->spec->second ? w->dir2fd : w->dirfd;
+		if (!f->model)
+			continue;
+		f->keep = world_open_beneath(f->dirfd, f->path, O_RDONLY, 0);
+		if (f->keep < 0)
+			return -errno;
+		if (f->spec->kind == FILE_REGULAR && !f->spec->open_none) {
+			const int fd = world_open_beneath(f->dirfd, f->path, flags, 0);
+
+			if (fd < 0)
+				return -errno;
+			world_open_fd(w, (int)i, fd, (int)i, flags);
+		}
+	}
+	return 0;
+}
+
+void world_teardown(struct world *w)
+{
+	special_teardown(w);
+	drop_everything(w);
+	for (size_t i = 0; i < w->point->files_count; i++)
+		if (w->files[i].model)
+			rope_free(&w->files[i].model->rope);
+	model_free(&w->model);
+}
