@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Starting the driver: where it is, its command line on a filesystem made for it, and its end."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import IO, Sequence
+
+from . import fs, kernel
+from .filesystems import Filesystem
+from .tools import UsageError
+
+# From harness/runner/cowbell to the top of the checkout.
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def find_driver(given: str | None) -> Path:
+    """The driver: the path given, or the one that called us, that of the checkout, or in PATH.
+
+    Raises UsageError if there is none.
+    """
+    built = CHECKOUT / "build" / "cowbell"
+    given = given or os.environ.get("COWBELL")
+    if not given:
+        given = str(built) if built.exists() else shutil.which("cowbell")
+    path = Path(given or built).absolute()
+    if not os.access(path, os.X_OK) or path.is_dir():
+        raise UsageError(f"{path} is not there; make builds it")
+    return path
+
+
+def driver_command(driver: Path, filesystem: Filesystem, results: Path, *more: str,
+                   check_log: Path | None = None) -> list[str]:
+    """The command that makes two filesystems and runs the driver on them, results into a file."""
+    log = ["--check-log", str(check_log)] if check_log else []
+    hook = ["--hook", "remount={remount}"] if filesystem.remounts else []
+    return [str(fs.SCRIPT), filesystem.name, "--second", *log, "--",
+            str(driver), "run", "--dedicated", "--dir", "{dir}", "--dir2", "{dir2}", *hook,
+            "--json", str(results), *more]
+
+
+def start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start such a command, out of reach of the terminal's keys: its starter forwards signals.
+
+    It is told to end when this process dies.
+    """
+    parent = os.getpid()
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
+                            stderr=subprocess.STDOUT, start_new_session=True,
+                            preexec_fn=lambda: kernel.die_with_parent(parent, signal.SIGTERM))

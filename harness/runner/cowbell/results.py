@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reading the driver's result files (docs/results.md), finished or still growing."""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .filesystems import VARIANTS
+from .tools import UsageError
+
+# In order of gravity.
+VERDICTS = ("fail", "error", "miss", "xpass", "xfail", "pass", "done", "skip")
+BAD_VERDICTS = ("fail", "error", "miss")
+SCHEMA = 1
+
+Line = dict[str, Any]
+
+
+def file_name(variant: str) -> str:
+    """The stem of a variant's result file: without the colon, which some systems refuse."""
+    return variant.replace(":", "-")
+
+
+def variant_of(stem: str) -> str:
+    """The variant whose result file has this stem, or the stem itself."""
+    return next((name for name in VARIANTS if file_name(name) == stem), stem)
+
+
+@dataclass
+class ResultFile:
+    """What a result file says."""
+
+    path: Path
+    run: Line = field(default_factory=dict)
+    cases: list[Line] = field(default_factory=list)
+    end: Line | None = None
+    # The last line is only half there: the driver was killed while it wrote.
+    torn: bool = False
+
+    @property
+    def label(self) -> str:
+        """What a reader calls it: the filesystem, if the file bears its name."""
+        return variant_of(self.path.stem)
+
+    def counts(self) -> dict[str, int]:
+        """How many results there are of each verdict."""
+        found = {verdict: 0 for verdict in VERDICTS}
+        for case in self.cases:
+            found[case["verdict"]] += 1
+        return found
+
+    def wall_s(self) -> float:
+        """Wall time in seconds: of the whole run, or of its cases if it did not come to its end."""
+        if self.end and "wall_ns" in self.end:
+            return self.end["wall_ns"] / 1e9
+        return sum(case.get("wall_ns", 0) for case in self.cases) / 1e9
+
+    def flaw(self) -> str:
+        """Why the file does not hold a whole run; nothing if it does."""
+        if self.end is None:
+            return "no last line: the run was cut short" if not self.torn else \
+                "ends in the middle of a line: the run was cut short"
+        for key in ("interrupted", "stopped"):
+            if key in self.end:
+                return f"{key}: {self.end[key]}"
+        return ""
+
+    def again(self, case: Line) -> str:
+        """The command that runs a case again, on a new filesystem if this one was made for it."""
+        return repeat_command(self.run, case, self.label)
+
+
+def repeat_command(run: Line, case: Line, variant: str) -> str:
+    """The command that runs a case again; nothing if the result does not say.
+
+    A filesystem that cowbell fs made is gone by now: then the command makes another.
+    """
+    command = str(case.get("repeat", ""))
+    words = [str(word) for word in run.get("command", [])]
+    directory = option_value(words, "--dir")
+    if not command or variant not in VARIANTS or \
+            not re.search(r"/run-[^/]+/1/dir$", directory):
+        return command
+    hook = option_value(words, "--hook")
+    for text, name in ((hook.removeprefix("remount="), "remount"),
+                       (option_value(words, "--dir2"), "dir2"), (directory, "dir")):
+        if text:
+            command = command.replace(text, f"{{{name}}}")
+    second = " --second" if "{dir2}" in command else ""
+    return f"cowbell fs {shlex.quote(variant)}{second} -- {command}"
+
+
+def option_value(words: list[str], option: str) -> str:
+    """What follows an option in a command line, or nothing."""
+    if option in words[:-1]:
+        return words[words.index(option) + 1]
+    return next((word[len(option) + 1:] for word in words if word.startswith(f"{option}=")), "")
+
+
+def parse_line(text: str) -> Line:
+    """One line of a result file. Raises ValueError if it is none."""
+    line = json.loads(text)
+    if not isinstance(line, dict) or line.get("kind") not in ("run", "case", "end"):
+        raise ValueError("no result line")
+    if line["kind"] == "case" and not (isinstance(line.get("case"), str)
+                                       and line.get("verdict") in VERDICTS):
+        raise ValueError("a result without case or verdict")
+    return line
+
+
+def add_line(results: ResultFile, line: Line) -> None:
+    """Put a line in its place. Raises ValueError if it does not belong there."""
+    if not results.run:
+        if line["kind"] != "run":
+            raise ValueError("the first line is not that of a run")
+        if line.get("schema") != SCHEMA:
+            raise ValueError(f"schema {line.get('schema')}, only {SCHEMA} is known")
+        results.run = line
+    elif line["kind"] == "case":
+        results.cases.append(line)
+    elif line["kind"] == "end":
+        results.end = line
+    else:
+        raise ValueError("a second run in one file")
+
+
+def read_results(path: Path) -> ResultFile:
+    """A result file, whole or cut short. Raises UsageError if it is something else."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    results = ResultFile(path)
+    lines = text.split("\n")
+    results.torn = lines[-1] != ""
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            add_line(results, parse_line(line))
+        except ValueError as error:
+            why = "no JSON" if isinstance(error, json.JSONDecodeError) else error
+            raise UsageError(f"{path}: line {number}: not a result file: {why}") from None
+    if not results.run:
+        raise UsageError(f"{path}: not a result file: no line of a run in it")
+    return results
+
+
+class Follower:
+    """Reads a result file while it grows."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin at the start of a file that need not exist yet."""
+        self.path = path
+        self.offset = 0
+
+    def new_lines(self) -> list[Line]:
+        """The whole lines that came since the last call. Raises ValueError for what is none."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        whole = data[:data.rfind(b"\n") + 1]
+        self.offset += len(whole)
+        return [parse_line(line.decode(errors="replace")) for line in whole.splitlines()]
