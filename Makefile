@@ -32,8 +32,7 @@ INCLUDE_FLAGS = -Iharness/driver -Ireports
 # A build out of git names its commit in every result.
 COMMIT := $(if $(wildcard .git),$(shell git describe --always --dirty --exclude '*' 2>/dev/null))
 COWBELL_VERSION := $(VERSION)$(if $(COMMIT),+$(COMMIT))
-CONFIG_FLAGS = -DCOWBELL_VERSION='"$(COWBELL_VERSION)"' \
-	-DCOWBELL_DATADIR='"$(PREFIX)/share/cowbell"' \
+CONFIG_FLAGS = -DCOWBELL_DATADIR='"$(PREFIX)/share/cowbell"' \
 	-DCOWBELL_LIBEXECDIR='"$(PREFIX)/libexec/cowbell"'
 
 PLAIN_FLAGS = $(BASE_FLAGS) $(HARDEN_FLAGS) $(WARN_FLAGS) $(OPTIMIZE_FLAGS) $(INCLUDE_FLAGS) \
@@ -56,6 +55,7 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
 
 MAIN = harness/driver/main
+VERSION_USERS = harness/driver/main harness/driver/run_line
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 SANITIZED := $(SOURCES:%.c=$(BUILD)/san/%.o)
 # Unit tests and fuzzers bring a main() of their own.
@@ -74,7 +74,7 @@ $(BUILD)/cowbell: $(OBJECTS)
 $(BUILD)/obj/%.o: %.c $(BUILD)/.build-config | libraries
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(PLAIN_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(PLAIN_FLAGS) $(VERSION_FLAG) -MMD -MP -c -o $@ $<
 
 $(BUILD)/cowbell-sanitized: $(SANITIZED)
 	$(say) LINK $@
@@ -83,7 +83,7 @@ $(BUILD)/cowbell-sanitized: $(SANITIZED)
 $(BUILD)/san/%.o: %.c $(BUILD)/.build-config | libraries
 	@mkdir -p $(@D)
 	$(say) SAN $<
-	$(Q)$(CC) $(SANITIZE_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(SANITIZE_FLAGS) $(VERSION_FLAG) -MMD -MP -c -o $@ $<
 
 $(BUILD)/san/tests/unit/%.o: | cmocka
 
@@ -99,14 +99,22 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(FUZZ_LIBRARY)
 $(BUILD)/fuzz/%.o: %.c $(BUILD)/.build-config | libraries
 	@mkdir -p $(@D)
 	$(say) FUZZ $<
-	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) $(VERSION_FLAG) -MMD -MP -c -o $@ $<
 
-# Changes when the compiler or a flag does, and everything is compiled anew.
+# Changes when the compiler or a flag does, and everything is compiled anew. With the version, only
+# what says it is.
+CONFIG = $(CC) $(PLAIN_FLAGS) $(FUZZ_CC) $(FUZZ_FLAGS) $(LDFLAGS)
 $(BUILD)/.build-config: FORCE
 	@mkdir -p $(@D)
-	@{ echo '$(subst ','\'',$(CC) $(PLAIN_FLAGS))'; \
-		echo '$(subst ','\'',$(FUZZ_CC) $(FUZZ_FLAGS) $(LDFLAGS))'; } >$@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@echo '$(subst ','\'',$(CONFIG))' | cmp -s - $@ || echo '$(subst ','\'',$(CONFIG))' >$@
+
+$(BUILD)/.version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COWBELL_VERSION)' | cmp -s - $@ || echo '$(COWBELL_VERSION)' >$@
+
+VERSION_OBJECTS := $(foreach kind,obj san fuzz,$(VERSION_USERS:%=$(BUILD)/$(kind)/%.o))
+$(VERSION_OBJECTS): VERSION_FLAG = -DCOWBELL_VERSION='"$(COWBELL_VERSION)"'
+$(VERSION_OBJECTS): $(BUILD)/.version
 
 .PHONY: FORCE
 FORCE:

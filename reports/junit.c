@@ -20,8 +20,8 @@ static const struct row {
 	const char *verdict, *element;
 	long long *sum;
 } rows[] = {
-	{ "fail", "failure", &state.failures },	 { "error", "error", &state.errors },
-	{ "miss", "error", &state.errors },	 { "xfail", "skipped", &state.skipped },
+	{ "fail", "failure", &state.failures }, { "error", "error", &state.errors },
+	{ "miss", "error", &state.errors },	{ "xfail", "skipped", &state.skipped },
 	{ "skip", "skipped", &state.skipped },
 };
 
@@ -30,8 +30,8 @@ static void text(FILE *out, const char *s)
 {
 	static const struct {
 		const char *odd, *escape;
-	} escapes[] = { { "<", "&lt;" },    { ">", "&gt;" },   { "&", "&amp;" },
-			{ "\"", "&quot;" }, { "\n", "&#10;" }, { "\t", "&#9;" },
+	} escapes[] = { { "<", "&lt;" },	 { ">", "&gt;" },	 { "&", "&amp;" },
+			{ "\"", "&quot;" },	 { "\n", "&#10;" },	 { "\t", "&#9;" },
 			{ "\xef\xbf\xbe", "?" }, { "\xef\xbf\xbf", "?" } };
 
 	while (*s) {
@@ -61,8 +61,8 @@ static void begin(FILE *out, const json_t *run)
 
 static void element(FILE *out, const char *name, const json_t *line)
 {
-	static const char *const keys[] = { "place", "done", "seen", "allowed", "repeat", "kept",
-					    "kmsg", "stacks", "trace", "quirk" };
+	static const char *const keys[] = { "place", "done", "seen",   "allowed", "repeat",
+					    "kept",  "kmsg", "stacks", "trace",	  "quirk" };
 
 	fprintf(out, "      <%s message=\"", name);
 	text(out, report_text(line, "reason"));
@@ -111,7 +111,8 @@ static void item(FILE *out, const json_t *line)
 static void end(FILE *out, const json_t *line)
 {
 	fclose(state.items);
-	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"", out);
+	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"",
+	      out);
 	text(out, state.suite);
 	fprintf(out, "\" tests=\"%lld\" failures=\"%lld\" errors=\"%lld\" skipped=\"%lld\" ",
 		state.all, state.failures, state.errors, state.skipped);

@@ -10,10 +10,9 @@
 static const struct row {
 	const char *verdict, *status, *directive;
 } rows[] = {
-	{ "fail", "not ok", NULL },	{ "error", "not ok", "ERROR" },
-	{ "miss", "not ok", "ERROR" },	{ "xpass", "ok", NULL },
-	{ "xfail", "ok", "XFAIL" },	{ "pass", "ok", NULL },
-	{ "done", "ok", NULL },		{ "skip", "ok", "SKIP" },
+	{ "fail", "not ok", NULL }, { "error", "not ok", "ERROR" }, { "miss", "not ok", "ERROR" },
+	{ "xpass", "ok", NULL },    { "xfail", "ok", "XFAIL" },	    { "pass", "ok", NULL },
+	{ "done", "ok", NULL },	    { "skip", "ok", "SKIP" },
 };
 
 static long long number;
@@ -48,9 +47,9 @@ static void diagnostics(FILE *out, const json_t *line)
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		diagnostic(out, keys[i], report_text(line, keys[i]));
-	json_array_foreach(json_object_get(line, "kmsg"), i, value)
+	json_array_foreach (json_object_get(line, "kmsg"), i, value)
 		diagnostic(out, "kmsg", json_string_value(value));
-	json_object_foreach(stacks, key, value)
+	json_object_foreach (stacks, key, value)
 		diagnostic(out, key, json_string_value(value));
 }
 

@@ -18,9 +18,9 @@ static const struct look {
 	/* shown in full */
 	bool full;
 } looks[] = {
-	{ "fail", "1;31", true },   { "error", "1;35", true }, { "miss", "35", false },
-	{ "xpass", "1;33", true },  { "xfail", "33", false },  { "pass", "32", false },
-	{ "done", "36", false },    { "skip", "2", false },
+	{ "fail", "1;31", true },  { "error", "1;35", true }, { "miss", "35", false },
+	{ "xpass", "1;33", true }, { "xfail", "33", false },  { "pass", "32", false },
+	{ "done", "36", false },   { "skip", "2", false },
 };
 
 #define LOOKS (sizeof(looks) / sizeof(looks[0]))
@@ -71,8 +71,9 @@ static void running(FILE *out, const char *name)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!state.live || (now.tv_sec - state.last.tv_sec) * 1000000000LL + now.tv_nsec -
-					   state.last.tv_nsec < LIVE_NS)
+	if (!state.live ||
+	    (now.tv_sec - state.last.tv_sec) * 1000000000LL + now.tv_nsec - state.last.tv_nsec <
+		    LIVE_NS)
 		return;
 	state.last = now;
 	fprintf(out, "\r\033[K%lld/%lld", state.seen, state.points);
@@ -81,49 +82,6 @@ static void running(FILE *out, const char *name)
 			fprintf(out, "  %lld %s", state.count[i], looks[i].verdict);
 	fprintf(out, "  %.60s", name);
 	fflush(out);
-}
-
-/* Text of several lines, all below each other. */
-static void field(FILE *out, const char *label, const char *text)
-{
-	if (!*text)
-		return;
-	fprintf(out, "      %-8s ", label);
-	for (; *text; text++) {
-		/* a control character would do what it likes to a terminal */
-		fputc((unsigned char)*text < ' ' && *text != '\n' && *text != '\t' ? '?' : *text,
-		      out);
-		if (*text == '\n')
-			fprintf(out, "%15s", "");
-	}
-	fputc('\n', out);
-}
-
-static void full(FILE *out, const json_t *item)
-{
-	static const struct {
-		const char *key, *label;
-	} fields[] = {
-		{ "reason", "reason" }, { "place", "at" }, { "done", "did" }, { "seen", "saw" },
-		{ "allowed", "allowed" }, { "kept", "kept" },
-	};
-	const json_t *trace = json_object_get(item, "trace"), *kmsg = json_object_get(item, "kmsg");
-	json_t *stacks = json_object_get(item, "stacks"), *value;
-	const char *key;
-	size_t i;
-
-	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		field(out, fields[i].label, report_text(item, fields[i].key));
-	field(out, "quirk", report_text(json_object_get(item, "quirk"), "reason"));
-	json_array_foreach(trace, i, value)
-		field(out, i ? "" : "trace", json_string_value(value));
-	json_array_foreach(kmsg, i, value)
-		field(out, i ? "" : "kernel", json_string_value(value));
-	json_object_foreach(stacks, key, value) {
-		field(out, "task", key);
-		field(out, "", json_string_value(value));
-	}
-	field(out, "again", report_text(item, "repeat"));
 }
 
 static void item(FILE *out, const json_t *line)
@@ -150,7 +108,7 @@ static void item(FILE *out, const json_t *line)
 		fprintf(out, ": %s", reason);
 	fputc('\n', out);
 	if (looks[look].full)
-		full(out, line);
+		report_detail(out, line);
 }
 
 static void end(FILE *out, const json_t *line)
@@ -164,7 +122,7 @@ static void end(FILE *out, const json_t *line)
 		fputs("\r\033[K", out);
 	if (json_object_size(state.skips))
 		fputs("skipped:\n", out);
-	json_object_foreach(state.skips, key, value)
+	json_object_foreach (state.skips, key, value)
 		fprintf(out, "%7lld  %s\n", (long long)json_integer_value(value), key);
 	for (size_t i = 0; i < sizeof(early) / sizeof(early[0]); i++)
 		if (json_object_get(line, early[i]))
@@ -185,5 +143,9 @@ static void end(FILE *out, const json_t *line)
 }
 
 const struct report report_pretty = {
-	.name = "pretty", .begin = begin, .running = running, .item = item, .end = end,
+	.name = "pretty",
+	.begin = begin,
+	.running = running,
+	.item = item,
+	.end = end,
 };

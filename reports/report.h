@@ -42,4 +42,7 @@ static inline long long report_number(const json_t *line, const char *key)
 	return json_integer_value(json_object_get(line, key));
 }
 
+/** report_detail() - all that a line says about what went wrong, for people */
+void report_detail(FILE *out, const json_t *item);
+
 #endif

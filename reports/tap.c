@@ -11,10 +11,9 @@
 static const struct row {
 	const char *verdict, *status, *directive;
 } rows[] = {
-	{ "fail", "not ok", NULL },	  { "error", "not ok", NULL },
-	{ "miss", "not ok", NULL },	  { "xpass", "ok", "TODO" },
-	{ "xfail", "not ok", "TODO" },	  { "pass", "ok", NULL },
-	{ "done", "ok", NULL },		  { "skip", "ok", "SKIP" },
+	{ "fail", "not ok", NULL }, { "error", "not ok", NULL },   { "miss", "not ok", NULL },
+	{ "xpass", "ok", "TODO" },  { "xfail", "not ok", "TODO" }, { "pass", "ok", NULL },
+	{ "done", "ok", NULL },	    { "skip", "ok", "SKIP" },
 };
 
 static long long number, planned;
@@ -38,9 +37,9 @@ static void text(FILE *out, const char *s)
 
 static void yaml(FILE *out, const json_t *line)
 {
-	static const char *const keys[] = { "verdict", "reason", "place",  "done", "seen",
-					    "allowed", "seed",	 "repeat", "kept", "kmsg",
-					    "stacks",  "trace" };
+	static const char *const keys[] = { "verdict", "reason",  "place",  "done",
+					    "seen",    "allowed", "seed",   "repeat",
+					    "kept",    "kmsg",	  "stacks", "trace" };
 
 	fputs("  ---\n", out);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

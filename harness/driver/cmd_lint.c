@@ -11,14 +11,35 @@ static const char usage[] = "usage: cowbell lint [PATH...]\n"
 			    "       cowbell lint --schema\n"
 			    "Checks case files and folders of them, all cases if none is named.\n";
 
+/* The members of an object, a line each, so that changes can be read. */
+static void print_members(json_t *object)
+{
+	const char *before = "\n", *key;
+	json_t *value;
+
+	json_object_foreach (object, key, value) {
+		printf("%s\"%s\": ", before, key);
+		if (!strcmp(key, "$defs")) {
+			putchar('{');
+			print_members(value);
+			putchar('}');
+		} else {
+			json_dumpf(value, stdout, JSON_ENCODE_ANY);
+		}
+		before = ",\n";
+	}
+	putchar('\n');
+}
+
 static int print_schema(void)
 {
 	json_t *schema = load_schema();
-	const bool good = !json_dumpf(schema, stdout, JSON_INDENT(1) | JSON_SORT_KEYS);
 
-	putchar('\n');
+	putchar('{');
+	print_members(schema);
+	puts("}");
 	json_decref(schema);
-	return good ? CMD_GOOD : CMD_HARNESS;
+	return CMD_GOOD;
 }
 
 static int lint(int count, char **paths)

@@ -105,7 +105,8 @@ static int load_all_quirks(struct run *r)
 		const char *name = entries[i]->d_name;
 		size_t len = strlen(name);
 
-		if (ret == CMD_GOOD && len > 5 && name[0] != '.' && !strcmp(name + len - 5, ".json"))
+		if (ret == CMD_GOOD && len > 5 && name[0] != '.' &&
+		    !strcmp(name + len - 5, ".json"))
 			ret = load_quirks(r, arena_printf(arena, "%s/%s", folder, name));
 		free(entries[i]);
 	}
@@ -129,7 +130,7 @@ static int load_resume(struct run *r)
 	if (!r->o.json)
 		r->o.json = r->o.resume;
 	r->append = !stat(r->o.resume, &old) && !stat(r->o.json, &new) &&
-		    old.st_dev == new.st_dev && old.st_ino == new.st_ino;
+		    old.st_dev == new.st_dev &&old.st_ino == new.st_ino;
 	return CMD_GOOD;
 }
 
@@ -233,10 +234,10 @@ static int probe_folder(struct run *r, struct probing **out, const struct workdi
 	if (!ret && !p->ret)
 		return CMD_GOOD;
 	snprintf(why, sizeof(why), "%s: %s", w->dir,
-		 ret == -ETIMEDOUT ? "probing does not come to an end" :
-		 ret == -ECHILD	   ? "probing crashed" :
-		 ret < 0	   ? strerror(-ret) :
-				     p->why);
+		 ret == -ETIMEDOUT ? "probing does not come to an end"
+		 : ret == -ECHILD  ? "probing crashed"
+		 : ret < 0	   ? strerror(-ret)
+				   : p->why);
 	return complain(why);
 }
 

@@ -97,6 +97,17 @@ void world_observe(struct world *w, const char *key, json_t *value)
 	json_object_set_new(w->exec->observed, key, value);
 }
 
+/* A child that dies cannot say where it was; this is what the supervisor finds then. */
+static void tell_now(const struct world *w)
+{
+	struct exec_now *now = w->exec->env->now;
+
+	if (!now)
+		return;
+	snprintf(now->place, sizeof(now->place), "%s", w->step ? w->step->path : "end");
+	snprintf(now->done, sizeof(now->done), "%s", w->exec->doing ? w->exec->doing : "");
+}
+
 static bool stopped(const struct world *w)
 {
 	return w->exec->failed || w->exec->broken;
@@ -223,6 +234,7 @@ static void run_step(struct world *w, const struct step *s)
 		return;
 	w->step = s;
 	w->exec->doing = args_text(w->arena, w->point, s);
+	tell_now(w);
 	world_look(w);
 	raised = 0;
 	s->op->run(w, s->args, &r);
@@ -276,6 +288,7 @@ static void run_point(struct world *w)
 	run_steps(w, p->steps, p->steps_count);
 	w->step = NULL;
 	w->exec->doing = NULL;
+	tell_now(w);
 	process_teardown(w);
 	if (!stopped(w))
 		read_all(w);

@@ -22,7 +22,10 @@ static const struct row {
 	uint64_t min, max;
 	const char *doc;
 } rows[] = {
-#define ROW(n, v, k, field, lo, hi, d) { n, v, k, offsetof(struct run_options, field), lo, hi, d }
+#define ROW(n, v, k, field, lo, hi, d) \
+	{ \
+		n, v, k, offsetof(struct run_options, field), lo, hi, d \
+	}
 	ROW("dir", "DIR", TEXT, dir, 0, 0, "work below this directory (default: the current one)"),
 	ROW("dir2", "DIR", TEXT, dir2, 0, 0, "a directory on another filesystem"),
 	ROW("json", "FILE", TEXT, json, 0, 0, "write results there as JSON lines; - is stdout"),
@@ -54,8 +57,7 @@ static bool parse_number(const struct row *row, const char *text, struct number 
 	out->set = isdigit((unsigned char)*text) && !*end && !errno && out->value >= row->min &&
 		   out->value <= row->max;
 	if (!out->set)
-		fprintf(stderr,
-			"cowbell run: --%s must be a number from %llu to %llu, not '%s'\n",
+		fprintf(stderr, "cowbell run: --%s must be a number from %llu to %llu, not '%s'\n",
 			row->name, (unsigned long long)row->min, (unsigned long long)row->max,
 			text);
 	return out->set;
@@ -98,8 +100,10 @@ static bool sensible(const struct run_options *o)
 		}
 	}
 	if (!sink_report(o->format)) {
-		fprintf(stderr, "cowbell run: --format must be pretty, tap, ktap or junit, "
-				"not '%s'\n", o->format);
+		fprintf(stderr,
+			"cowbell run: --format must be pretty, tap, ktap or junit, "
+			"not '%s'\n",
+			o->format);
 		return false;
 	}
 	return true;

@@ -71,8 +71,7 @@ static void judge_hang(struct judged *j, const struct outcome *o)
 	put_now(j, o->now);
 	put(j, "allowed", "an end within %u s", o->timeout_s);
 	put(j, "seen", "no end after %u s; %s", o->timeout_s,
-	    o->abandoned ? "it could not even be killed, and was left behind" :
-			   "it was killed");
+	    o->abandoned ? "it could not even be killed, and was left behind" : "it was killed");
 	if (o->stacks)
 		json_object_set(j->more, "stacks", o->stacks);
 }

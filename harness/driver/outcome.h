@@ -21,7 +21,8 @@ struct outcome {
 	size_t len;
 	/** @status: as waitpid says; of no meaning if @abandoned */
 	int status;
-	/** @hang: it did not end in @timeout_s and was killed; @abandoned: nor could it be killed */
+	/** @hang: it did not end in @timeout_s and was killed; @abandoned: nor could it be killed
+	 */
 	bool hang, abandoned;
 	unsigned int timeout_s;
 	/** @stacks: of a hang, or NULL; @kmsg: what the kernel complained about meanwhile, or NULL

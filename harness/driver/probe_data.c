@@ -384,6 +384,15 @@ static bool grow(struct lab *l, int i, uint64_t size, uint64_t unit)
 	return !lab_write(l, l->fd[i], pattern, size, 4 * unit - size) && !fsync(l->fd[i]);
 }
 
+/* Is the source's data where it was cloned to? If not, success says nothing about the unit. */
+static bool cloned(struct lab *l, uint64_t unit)
+{
+	const size_t len = unit < LAB_SIZE ? (size_t)unit : LAB_SIZE;
+
+	return pread(l->fd[1], l->buf, len, (off_t)unit) == (ssize_t)len &&
+	       lab_holds_bytes(l, SOURCE, unit, len, "FICLONERANGE");
+}
+
 /* The smallest range that can be cloned from the middle of a file into that of another. */
 static uint64_t unit_by_clone(struct lab *l)
 {
@@ -402,7 +411,7 @@ static uint64_t unit_by_clone(struct lab *l)
 		if (4 * unit > size)
 			size = 4 * unit;
 		if (!ioctl(l->fd[1], FICLONERANGE, &range))
-			return unit;
+			return cloned(l, unit) ? unit : 0;
 		/* Other errnos than that of a bad alignment will not get better. */
 		if (errno != EINVAL)
 			return 0;

@@ -133,7 +133,7 @@ void probe_mount(int dirfd, struct probe *out)
 	struct statvfs vfs;
 	struct statfs fs;
 
-	strcpy(out->device_kind, "none");
+	snprintf(out->device_kind, sizeof(out->device_kind), "none");
 	if (!fstatfs(dirfd, &fs))
 		out->fs_magic = (long)fs.f_type;
 	if (!fstatvfs(dirfd, &vfs))
@@ -146,7 +146,7 @@ void probe_mount(int dirfd, struct probe *out)
 		snprintf(out->device_kind, sizeof(out->device_kind), "%s",
 			 kind(out, out->device, &m));
 	} else {
-		strcpy(out->fs_type, "unknown");
+		snprintf(out->fs_type, sizeof(out->fs_type), "unknown");
 	}
 	free(line);
 }

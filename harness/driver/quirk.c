@@ -141,8 +141,7 @@ static bool good_covers(const json_t *covers)
 
 	if (!json_is_array(covers) || json_array_size(covers) == 0)
 		return false;
-	json_array_foreach(covers, i, word)
-	{
+	json_array_foreach (covers, i, word) {
 		bool known = false;
 
 		for (size_t k = 0; k < sizeof(covers_words) / sizeof(covers_words[0]); k++)
@@ -171,8 +170,7 @@ static bool check_quirk(json_t *quirk, const char *path, size_t number, char *wh
 
 	if (!json_is_object(quirk))
 		return complain(why, size, "%s: quirks[%zu]: must be an object", path, number);
-	json_object_foreach(quirk, name, value)
-	{
+	json_object_foreach (quirk, name, value) {
 		if (!find_key(name))
 			return complain(why, size, "%s: quirks[%zu].%s: unknown key", path, number,
 					name);
@@ -237,7 +235,9 @@ static bool covers(const json_t *quirk, const char *kind)
 
 	if (!kind)
 		return true;
-	json_array_foreach(list, i, word) if (!strcmp(json_string_value(word), kind)) return true;
+	json_array_foreach (list, i, word)
+		if (!strcmp(json_string_value(word), kind))
+			return true;
 	return false;
 }
 
@@ -263,8 +263,9 @@ json_t *quirk_find(const json_t *list, const struct quirk_place *place, const ch
 	json_t *quirk;
 	size_t i;
 
-	json_array_foreach(list, i, quirk) if (applies(quirk, place, name, kind)) return json_pack(
-		"{s:O, s:O}", "reason", json_object_get(quirk, "reason"), "link",
-		json_object_get(quirk, "link"));
+	json_array_foreach (list, i, quirk)
+		if (applies(quirk, place, name, kind))
+			return json_pack("{s:O, s:O}", "reason", json_object_get(quirk, "reason"),
+					 "link", json_object_get(quirk, "link"));
 	return NULL;
 }

@@ -14,7 +14,7 @@
 #define TERM	   "((0x[0-9a-fA-F]+|[0-9]+)[KMGTEBP]?|[BP])"
 #define SIZE	   "-?" TERM "([+-]" TERM ")*"
 #define VARY	   "\\$[A-Za-z0-9_]"
-#define NOT_PLAIN  "(?!(\\.|\\.\\.|closed|negative|zero|none)$)"
+#define NOT_PLAIN  "(?!(\\.|\\.\\.|closed|negative|zero|none)(@|$))"
 #define NAME	   NOT_PLAIN "[A-Za-z0-9_.-]{1,48}"
 #define LABEL	   "[A-Za-z0-9_.:+-]{1,64}"
 #define ERRNO_LAST 133
@@ -520,7 +520,9 @@ static json_t *definitions(void)
 	with(defs, "file", file_schema());
 	with(defs, "step", any_step());
 	with(defs, "first-step", first_step());
-	return with(defs, "patch", json_pack("{s:o}", "allOf", by_op("patch")));
+	return with(defs, "patch",
+		    json_pack("{s:o, s:{s:o}}", "allOf", by_op("patch"), "properties", "op",
+			      op_names()));
 }
 
 json_t *load_schema(void)

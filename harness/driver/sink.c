@@ -31,7 +31,8 @@ int sink_open(struct sink *s, const char *path, bool append)
 	if (!strcmp(path, "-"))
 		s->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	else
-		s->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (append ? 0 : O_TRUNC),
+		s->fd = open(path,
+			     O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (append ? 0 : O_TRUNC),
 			     0666);
 	return s->fd < 0 ? -errno : 0;
 }

@@ -4,75 +4,41 @@
  * themselves. Points that must be alone come last, one at a time.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agenda.h"
 #include "child.h"
 #include "clock.h"
 #include "helper.h"
 #include "hook.h"
 #include "kmsg.h"
 #include "load.h"
-#include "op.h"
 #include "outcome.h"
 #include "resume.h"
 #include "sink.h"
+#include "slot.h"
 #include "supervise.h"
 #include "watchdog.h"
 #include "workdir.h"
 
-#define RESULT_MAX (16 * 1024 * 1024)
-#define SECOND	   1000000000ull
-#define DIE_NS	   (5 * SECOND)
-#define CLEAN_S	   10
-
-/** struct slot - one running child */
-struct slot {
-	/* 0: the slot is free */
-	pid_t pid;
-	struct point *point;
-	unsigned int round;
-	char folder[24];
-	/* where the result comes from, and the socket for hooks; -1 if not open */
-	int result, hook;
-	char *text;
-	size_t len, room;
-	uint64_t start_ns, deadline_ns;
-	unsigned int timeout_s;
-	/* it has been killed for want of time */
-	bool hang;
-	json_t *stacks, *kmsg;
-	/* shared with the child */
-	struct exec_now *now;
-};
-
-/** struct ticket - a point in a round */
-struct ticket {
-	size_t index;
-	unsigned int round;
-};
+#define SECOND	1000000000ull
+#define DIE_NS	(5 * SECOND)
+#define CLEAN_S 10
 
 /** struct loop - what is private to a run */
 struct loop {
 	struct supervise *s;
-	struct slot slots[SUPERVISE_JOBS_MAX];
-	unsigned int running;
-	/* next point of the first pass */
-	struct ticket next;
-	/* points that must be alone, and which of them is next */
-	struct ticket *alone;
-	size_t alone_count, alone_room, alone_next;
+	struct slots slots;
+	struct agenda agenda;
 };
 
 static bool over(const struct loop *l)
@@ -108,7 +74,7 @@ static void take_kmsg(struct loop *l)
 	if (!lines)
 		return;
 	for (unsigned int i = 0; i < l->s->jobs; i++) {
-		struct slot *slot = &l->slots[i];
+		struct slot *slot = &l->slots.slot[i];
 
 		if (!slot->pid)
 			continue;
@@ -117,20 +83,6 @@ static void take_kmsg(struct loop *l)
 		json_array_extend(slot->kmsg, lines);
 	}
 	json_decref(lines);
-}
-
-static void shut(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static void kill_all_of(pid_t pid)
-{
-	/* it may not lead a group yet */
-	kill(pid, SIGKILL);
-	kill(-pid, SIGKILL);
 }
 
 /** struct clean_job - for a helper */
@@ -174,25 +126,6 @@ static void look_around(struct loop *l)
 	else if (err == -ETIMEDOUT)
 		snprintf(l->s->aborted, sizeof(l->s->aborted),
 			 "the filesystem of %.150s no longer answers", l->s->dir->dir);
-}
-
-static void clear_slot(struct loop *l, struct slot *slot)
-{
-	struct exec_now *now = slot->now;
-	char *text = slot->text;
-	size_t room = slot->room;
-
-	shut(&slot->result);
-	shut(&slot->hook);
-	json_decref(slot->stacks);
-	json_decref(slot->kmsg);
-	point_free(slot->point);
-	memset(slot, 0, sizeof(*slot));
-	slot->result = slot->hook = -1;
-	slot->text = text;
-	slot->room = room;
-	slot->now = now;
-	l->running--;
 }
 
 /* Remove what the child has left, and see whether all is well. */
@@ -247,7 +180,7 @@ static void finish(struct loop *l, struct slot *slot, int status, bool abandoned
 		slot->now = NULL;
 	}
 	tidy(l, slot, abandoned || o.kept || code == CHILD_CLEAN, v == VERDICT_ERROR || killed);
-	clear_slot(l, slot);
+	slot_clear(&l->slots, slot);
 }
 
 /* A point that was cut short by the end of the run. */
@@ -257,145 +190,31 @@ static void give_up(struct loop *l, struct slot *slot)
 
 	if (!l->s->signal)
 		write_plain(l->s, &e, VERDICT_MISS, l->s->aborted);
-	clear_slot(l, slot);
-}
-
-static void read_result(struct slot *slot)
-{
-	ssize_t got;
-
-	do {
-		if (slot->len == slot->room) {
-			slot->room = slot->room ? 2 * slot->room : 65536;
-			slot->text = realloc(slot->text, slot->room);
-			if (!slot->text)
-				abort();
-		}
-		got = read(slot->result, slot->text + slot->len, slot->room - slot->len);
-		if (got > 0)
-			slot->len += (size_t)got;
-	} while (got > 0 && slot->len < RESULT_MAX);
-	if (got == 0 || slot->len >= RESULT_MAX)
-		shut(&slot->result);
+	slot_clear(&l->slots, slot);
 }
 
 static void reap(struct loop *l)
 {
 	for (unsigned int i = 0; i < l->s->jobs; i++) {
-		struct slot *slot = &l->slots[i];
+		struct slot *slot = &l->slots.slot[i];
 		siginfo_t info = { 0 };
 		int status;
 
-		if (!slot->pid || waitid(P_PID, (id_t)slot->pid, &info,
-					 WEXITED | WNOHANG | WNOWAIT) || !info.si_pid)
+		if (!slot->pid ||
+		    waitid(P_PID, (id_t)slot->pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+		    !info.si_pid)
 			continue;
 		/* its number is still taken, so the group can only be its own */
 		kill(-slot->pid, SIGKILL);
 		if (waitpid(slot->pid, &status, 0) != slot->pid)
 			continue;
 		if (slot->result >= 0)
-			read_result(slot);
+			slot_read(slot);
 		if (l->s->signal || l->s->aborted[0])
 			give_up(l, slot);
 		else
 			finish(l, slot, status, false);
 	}
-}
-
-/* In the child: nothing of the supervisor's or of another child's stays open. */
-static void close_others(struct loop *l, const struct slot *own)
-{
-	struct supervise *s = l->s;
-
-	for (unsigned int i = 0; i < s->jobs; i++) {
-		if (&l->slots[i] == own)
-			continue;
-		shut(&l->slots[i].result);
-		shut(&l->slots[i].hook);
-	}
-	shut(&s->kmsg);
-	shut(&s->signals);
-	shut(&s->sink->fd);
-	shut(&s->dir->lock);
-	if (s->dir2)
-		shut(&s->dir2->lock);
-}
-
-static _Noreturn void be_child(struct loop *l, struct slot *slot, int parent, int out, int hook)
-{
-	struct supervise *s = l->s;
-	struct child c = {
-		.point = slot->point,
-		.probe = s->probe,
-		.dir = s->dir,
-		.dir2 = s->dir2,
-		.folder = slot->folder,
-		.seed = emit_point_seed(s->seed + slot->round - 1, slot->point->name),
-		.keep = s->keep,
-		.out = out,
-		.hook = hook,
-		.now = slot->now,
-	};
-
-	helper_child(parent);
-	close_others(l, slot);
-	shut(&slot->result);
-	shut(&slot->hook);
-	_exit(child_main(&c));
-}
-
-static int open_lines(const struct supervise *s, int pipes[2], int socks[2])
-{
-	if (pipe2(pipes, O_CLOEXEC))
-		return -errno;
-	fcntl(pipes[0], F_SETFL, O_NONBLOCK);
-	if (s->hooks && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks))
-		return -errno;
-	return 0;
-}
-
-/* Start a point in a free slot; takes the point. Returns 0 or a negative errno. */
-static int start(struct loop *l, struct slot *slot, struct point *p, const struct ticket *t)
-{
-	struct supervise *s = l->s;
-	int pipes[2] = { -1, -1 }, socks[2] = { -1, -1 }, parent = getpid();
-	int ret = open_lines(s, pipes, socks);
-
-	take_kmsg(l);
-	if (!slot->now)
-		slot->now = helper_memory(sizeof(*slot->now));
-	if (!ret && !slot->now)
-		ret = -ENOMEM;
-	if (!ret) {
-		memset(slot->now, 0, sizeof(*slot->now));
-		slot->point = p;
-		slot->round = t->round;
-		slot->len = 0;
-		slot->timeout_s = p->timeout_s ? p->timeout_s : s->timeout_s;
-		slot->start_ns = clock_ns();
-		slot->deadline_ns = slot->start_ns + slot->timeout_s * SECOND;
-		snprintf(slot->folder, sizeof(slot->folder), "p%" PRIu64,
-			 (uint64_t)(t->round - 1) * s->points_count + t->index);
-		slot->result = pipes[0];
-		slot->hook = socks[0];
-		slot->pid = fork();
-		if (slot->pid == 0)
-			be_child(l, slot, parent, pipes[1], socks[1]);
-		ret = slot->pid < 0 ? -errno : 0;
-		slot->pid = slot->pid < 0 ? 0 : slot->pid;
-	}
-	shut(&pipes[1]);
-	shut(&socks[1]);
-	if (ret) {
-		shut(&pipes[0]);
-		shut(&socks[0]);
-		slot->result = slot->hook = -1;
-		slot->point = NULL;
-		return ret;
-	}
-	l->running++;
-	sink_running(s->sink, p->name);
-	return 0;
 }
 
 /* Needs that are not met, as the reason of a skip; NULL if all are. */
@@ -404,21 +223,10 @@ static const char *unmet(const struct supervise *s, const struct point *p)
 	const char *why = NULL;
 
 	for (size_t i = 0; i < p->needs_count; i++)
-		if (!probe_meets(s->probe, p->needs[i].need, p->needs[i].negated,
-				 p->needs[i].param, &why))
+		if (!probe_meets(s->probe, p->needs[i].need, p->needs[i].negated, p->needs[i].param,
+				 &why))
 			return why ? why : "a need is not met";
 	return NULL;
-}
-
-static void defer(struct loop *l, const struct ticket *t)
-{
-	if (l->alone_count == l->alone_room) {
-		l->alone_room = l->alone_room ? 2 * l->alone_room : 64;
-		l->alone = reallocarray(l->alone, l->alone_room, sizeof(*l->alone));
-		if (!l->alone)
-			abort();
-	}
-	l->alone[l->alone_count++] = *t;
 }
 
 /* The point of a ticket if there is something to do for it; what is wrong with it is written. */
@@ -447,32 +255,12 @@ static struct point *fetch(struct loop *l, const struct ticket *t)
 	return p;
 }
 
-/* The next ticket of this pass; false if there is none. */
-static bool draw(struct loop *l, bool alone, struct ticket *t)
-{
-	if (alone) {
-		if (l->alone_next == l->alone_count)
-			return false;
-		*t = l->alone[l->alone_next++];
-		return true;
-	}
-	if (l->next.index == l->s->points_count) {
-		l->next.index = 0;
-		l->next.round++;
-	}
-	if (l->next.round > l->s->repeat || !l->s->points_count)
-		return false;
-	*t = l->next;
-	l->next.index++;
-	return true;
-}
-
 /* Fill one free slot. False if nothing is left to be started. */
 static bool start_next(struct loop *l, struct slot *slot, bool alone)
 {
 	struct ticket t;
 
-	while (!over(l) && !sink_lost(l->s->sink) && draw(l, alone, &t)) {
+	while (!over(l) && !sink_lost(l->s->sink) && agenda_draw(&l->agenda, alone, &t)) {
 		struct point *p = fetch(l, &t);
 		const char *why = p ? unmet(l->s, p) : NULL;
 		struct emit_point e;
@@ -484,11 +272,14 @@ static bool start_next(struct loop *l, struct slot *slot, bool alone)
 		if (why) {
 			write_plain(l->s, &e, VERDICT_SKIP, why);
 		} else if (p->alone && !alone) {
-			defer(l, &t);
+			agenda_defer(&l->agenda, &t);
 		} else {
-			ret = start(l, slot, p, &t);
-			if (ret == 0)
+			take_kmsg(l);
+			ret = slot_start(&l->slots, slot, l->s, p, &t);
+			if (ret == 0) {
+				sink_running(l->s->sink, p->name);
 				return true;
+			}
 			write_plain(l->s, &e, VERDICT_ERROR, strerror(-ret));
 		}
 		point_free(p);
@@ -501,7 +292,7 @@ static void fill(struct loop *l, bool alone)
 	unsigned int most = alone ? 1 : l->s->jobs;
 
 	for (unsigned int i = 0; i < most; i++)
-		if (!l->slots[i].pid && !start_next(l, &l->slots[i], alone))
+		if (!l->slots.slot[i].pid && !start_next(l, &l->slots.slot[i], alone))
 			break;
 }
 
@@ -515,11 +306,11 @@ static void serve_hook(struct loop *l, struct slot *slot)
 
 	if (got <= 0) {
 		if (got == 0)
-			shut(&slot->hook);
+			slot_hang_up(slot);
 		return;
 	}
 	name[got] = '\0';
-	if (l->running > 1) {
+	if (l->slots.running > 1) {
 		answer = -EBUSY;
 	} else {
 		workdir_drop(s->dir);
@@ -536,7 +327,7 @@ static void serve_hook(struct loop *l, struct slot *slot)
 	}
 	slot->deadline_ns += clock_ns() - start_ns;
 	if (send(slot->hook, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		shut(&slot->hook);
+		slot_hang_up(slot);
 }
 
 /* Time is up for a child: first kill it; if that does not help, leave it behind. */
@@ -549,7 +340,7 @@ static void overdue(struct loop *l, struct slot *slot)
 	} else if (!slot->hang) {
 		slot->hang = true;
 		slot->stacks = watchdog_stacks(slot->pid);
-		kill_all_of(slot->pid);
+		slot_kill(slot);
 		slot->deadline_ns = clock_ns() + DIE_NS;
 	} else {
 		fprintf(stderr, "cowbell: process %d of %s cannot be killed and is left behind\n",
@@ -562,12 +353,12 @@ static void overdue(struct loop *l, struct slot *slot)
 static void kill_rest(struct loop *l)
 {
 	for (unsigned int i = 0; i < l->s->jobs; i++) {
-		struct slot *slot = &l->slots[i];
+		struct slot *slot = &l->slots.slot[i];
 
 		if (!slot->pid || slot->hang)
 			continue;
 		slot->hang = true;
-		kill_all_of(slot->pid);
+		slot_kill(slot);
 		slot->deadline_ns = clock_ns() + DIE_NS;
 	}
 }
@@ -587,8 +378,8 @@ static int time_left_ms(const struct loop *l)
 	uint64_t now = clock_ns(), first = now + 3600 * SECOND;
 
 	for (unsigned int i = 0; i < l->s->jobs; i++)
-		if (l->slots[i].pid && l->slots[i].deadline_ns < first)
-			first = l->slots[i].deadline_ns;
+		if (l->slots.slot[i].pid && l->slots.slot[i].deadline_ns < first)
+			first = l->slots.slot[i].deadline_ns;
 	return first > now ? (int)((first - now) / 1000000) + 1 : 0;
 }
 
@@ -601,23 +392,23 @@ static void turn(struct loop *l)
 
 	fds[0] = (struct pollfd){ .fd = l->s->signals, .events = POLLIN };
 	for (unsigned int i = 0; i < jobs; i++) {
-		fds[1 + 2 * i] = (struct pollfd){ .fd = l->slots[i].result, .events = POLLIN };
-		fds[2 + 2 * i] = (struct pollfd){ .fd = l->slots[i].hook, .events = POLLIN };
+		fds[1 + 2 * i] = (struct pollfd){ .fd = l->slots.slot[i].result, .events = POLLIN };
+		fds[2 + 2 * i] = (struct pollfd){ .fd = l->slots.slot[i].hook, .events = POLLIN };
 	}
 	if (poll(fds, 1 + 2 * jobs, time_left_ms(l)) < 0)
 		return;
 	for (unsigned int i = 0; i < jobs; i++) {
-		if (fds[1 + 2 * i].revents && l->slots[i].result >= 0)
-			read_result(&l->slots[i]);
-		if (fds[2 + 2 * i].revents && l->slots[i].hook >= 0)
-			serve_hook(l, &l->slots[i]);
+		if (fds[1 + 2 * i].revents && l->slots.slot[i].result >= 0)
+			slot_read(&l->slots.slot[i]);
+		if (fds[2 + 2 * i].revents && l->slots.slot[i].hook >= 0)
+			serve_hook(l, &l->slots.slot[i]);
 	}
 	if (fds[0].revents)
 		take_signals(l);
 	now = clock_ns();
 	for (unsigned int i = 0; i < jobs; i++)
-		if (l->slots[i].pid && now >= l->slots[i].deadline_ns)
-			overdue(l, &l->slots[i]);
+		if (l->slots.slot[i].pid && now >= l->slots.slot[i].deadline_ns)
+			overdue(l, &l->slots.slot[i]);
 	if (l->s->signal || l->s->aborted[0])
 		kill_rest(l);
 }
@@ -626,7 +417,7 @@ static void pass(struct loop *l, bool alone)
 {
 	for (;;) {
 		fill(l, alone);
-		if (!l->running)
+		if (!l->slots.running)
 			break;
 		turn(l);
 	}
@@ -638,7 +429,7 @@ static void write_misses(struct loop *l)
 	for (int alone = 1; alone >= 0; alone--) {
 		struct ticket t;
 
-		while (draw(l, alone, &t)) {
+		while (agenda_draw(&l->agenda, alone, &t)) {
 			struct point *p = fetch(l, &t);
 			struct emit_point e;
 
@@ -658,18 +449,13 @@ void supervise_run(struct supervise *s)
 	if (!l)
 		abort();
 	l->s = s;
-	l->next.round = 1;
-	for (int i = 0; i < SUPERVISE_JOBS_MAX; i++)
-		l->slots[i].result = l->slots[i].hook = -1;
+	slots_init(&l->slots, s->jobs);
+	agenda_init(&l->agenda, s->points_count, s->repeat);
 	pass(l, false);
 	pass(l, true);
 	if (s->aborted[0] && !s->signal)
 		write_misses(l);
-	for (int i = 0; i < SUPERVISE_JOBS_MAX; i++) {
-		free(l->slots[i].text);
-		if (l->slots[i].now)
-			munmap(l->slots[i].now, sizeof(*l->slots[i].now));
-	}
-	free(l->alone);
+	slots_free(&l->slots);
+	agenda_free(&l->agenda);
 	free(l);
 }

@@ -25,7 +25,6 @@ struct workdir;
 
 #define SUPERVISE_JOBS_MAX 64
 
-
 /** struct supervise - a run: what it is given, and what became of it */
 struct supervise {
 	const struct selected *points;

@@ -71,6 +71,14 @@ int world_keep_fd(const struct world *w, int file)
 	return w->files[file].keep;
 }
 
+bool world_first_name(const struct world *w, size_t file)
+{
+	for (size_t i = 0; i < file; i++)
+		if (w->files[i].model && w->files[i].model == w->files[file].model)
+			return false;
+	return true;
+}
+
 const char *world_pattern_name(const struct world *w, uint32_t pattern)
 {
 	if (pattern == PATTERN_ZERO)
@@ -82,7 +90,7 @@ int world_open_beneath(int dirfd, const char *name, uint64_t flags, uint32_t mod
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC | O_NOFOLLOW,
-		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+		.mode = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0,
 		.resolve = RESOLVE_BENEATH,
 	};
 

@@ -147,6 +147,10 @@ void world_made(struct world *w, int file);
 /** world_remount() - give up all descriptors and mappings, run the hook "remount", come back */
 int world_remount(struct world *w);
 
+/** world_first_name() - false if @file is a hard link to an inode that an earlier entry of files[]
+ * is */
+bool world_first_name(const struct world *w, size_t file);
+
 /** world_pattern_name() - for messages: "src", "step3", "zeroes" */
 const char *world_pattern_name(const struct world *w, uint32_t pattern);
 

@@ -65,7 +65,7 @@ static bool look(struct sharing *s)
 		int err;
 
 		if (!f->model || f->keep < 0 || f->spec->kind == FILE_MEMFD || f->spec->second ||
-		    !f->model->rope.size)
+		    !f->model->rope.size || !world_first_name(w, i))
 			continue;
 		err = fiemap_read(f->keep, 0, f->model->rope.size, true, &v->list);
 		if (err) {

@@ -77,7 +77,7 @@ static struct span origin_blocks(struct world *w, uint32_t origin)
 		return n;
 	any = sure + count / 8 + 1;
 	for (size_t i = 0; i < w->point->files_count; i++) {
-		const struct mfile *m = w->files[i].model;
+		const struct mfile *m = world_first_name(w, i) ? w->files[i].model : NULL;
 
 		for (size_t k = 0; m && k < m->rope.count; k++) {
 			const struct seg *s = &m->rope.seg[k];

@@ -37,15 +37,19 @@ static const struct word open_words[] = {
 };
 
 struct open_args {
-	int file, as;
+	int file, new, as;
 	uint64_t flags;
 	uint32_t mode;
 };
 
+/* Bits of args_set, by the table's order. */
+enum { OPEN_FILE = 1, OPEN_NEW = 2 };
+
 static const struct argspec open_args[] = {
-	ARG(FILE, struct open_args, file, .required = true,
-	    .doc = "the file; one that an earlier step has removed is opened all the same, if the "
-		   "driver still holds it"),
+	ARG(FILE, struct open_args, file,
+	    .doc = "the file; one that an earlier step has removed is opened all the same"),
+	ARG(NEW_FILE, struct open_args, new,
+	    .doc = "in place of a file: the name of one that creat makes"),
 	ARG(FLAGS, struct open_args, flags, .words = open_words, .fallback = "rdonly",
 	    .doc = "as of open(2); rdonly unless wronly or rdwr is among them"),
 	ARG(MODE, struct open_args, mode, .fallback = "0644", .doc = "of a file that it creates"),
@@ -60,14 +64,22 @@ static int open_need(const void *args)
 	return a->flags & O_DIRECT ? NEED_DIRECT : -1;
 }
 
+static int open_target(const struct world *w, const struct open_args *a)
+{
+	return w->step->args_set & OPEN_FILE ? a->file : a->new;
+}
+
 static void open_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct open_args *a = args;
-	const struct wfile *f = &w->files[a->file];
+	const uint64_t given = w->step->args_set & (OPEN_FILE | OPEN_NEW);
+	const struct wfile *f = &w->files[open_target(w, a)];
 	/* openat2(2) refuses a mode that is of no use. */
 	const uint32_t mode = a->flags & O_CREAT ? a->mode : 0;
 
-	if (f->exists && !f->linked && f->keep >= 0)
+	if (given != OPEN_FILE && given != OPEN_NEW)
+		r->harness = EINVAL;
+	else if (f->exists && !f->linked && f->keep >= 0)
 		RESULT(r, open(subject_path_of(w, f), (int)a->flags | O_CLOEXEC, mode));
 	else
 		RESULT(r, world_open_beneath(f->dirfd, f->path, a->flags, mode));
@@ -77,15 +89,16 @@ static void open_run(struct world *w, const void *args, struct op_result *r)
 static void open_apply(struct world *w, const void *args, const struct op_result *r)
 {
 	const struct open_args *a = args;
-	struct wfile *f = &w->files[a->file];
+	const int target = open_target(w, a);
+	struct wfile *f = &w->files[target];
 
 	if (!f->exists)
-		world_made(w, a->file);
+		world_made(w, target);
 	if (a->flags & O_TRUNC && f->model) {
 		model_truncate(&w->model, f->model, 0);
 		world_wrote(w, f->model);
 	}
-	world_open_fd(w, a->as, number_kept(r), a->file, a->flags);
+	world_open_fd(w, a->as, number_kept(r), target, a->flags);
 }
 
 const struct op op_open = {

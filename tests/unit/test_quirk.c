@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Unit tests of quirk.c: kernel ranges, patterns, what a quirk must have, what it covers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "quirk.h"
+
+static void test_quirk_kernel__compares_as_many_numbers_as_the_range_has(void **state)
+{
+	static const struct {
+		const char *range, *release;
+		bool inside;
+	} rows[] = {
+		{ ">=5.18", "5.18.0", true },	      { ">=5.18", "5.17.99", false },
+		{ ">=5.18", "6.1.0-13-amd64", true }, { "<6.20", "6.19.7", true },
+		{ "<6.20", "6.20.0-rc1", false },     { "<6.20", "6.3.0", true },
+		{ ">6.1", "6.1.5", false },	      { ">6.1", "6.2.0", true },
+		{ ">6.1.4", "6.1.5", true },	      { "<=6.1", "6.1.99", true },
+		{ "<=6.1.9", "6.1.10", false },	      { "=6.1", "6.1.99", true },
+		{ "=6.1.9", "6.1.99", false },	      { ">=5.18 <6.20", "6.18.44-x", true },
+		{ ">=5.18 <6.20", "5.4.0", false },   { ">=5.18 <6.20", "6.20", false },
+		{ " >=5.18  <6.20 ", "6.1", true },   { "=6", "6.18.1", true },
+	};
+	bool valid;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (quirk_kernel(rows[i].range, rows[i].release, &valid) != rows[i].inside)
+			fail_msg("%s in '%s'", rows[i].release, rows[i].range);
+		assert_true(valid);
+	}
+}
+
+static void test_quirk_kernel__refuses_what_is_no_range(void **state)
+{
+	static const char *const bad[] = { "",	   " ",	    "5.18",  ">=",     ">=x",
+					   ">=5.", "=>5.1", "<5.1,", ">5.1<6", "!=5" };
+	bool valid;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_false(quirk_kernel(bad[i], "6.1.0", &valid));
+		if (valid)
+			fail_msg("'%s' was taken for a range", bad[i]);
+	}
+}
+
+static void test_quirk_names__brackets_are_plain_and_stars_are_not(void **state)
+{
+	(void)state;
+	assert_true(quirk_names("errno/x", "errno/x"));
+	assert_true(quirk_names("errno/x", "errno/x[len=1]"));
+	assert_true(quirk_names("errno/x[*]", "errno/x[len=1,k=2]"));
+	assert_true(quirk_names("errno/x[*k=2*]", "errno/x[len=1,k=2]"));
+	assert_true(quirk_names("*", "errno/x"));
+	assert_true(quirk_names("errno/*", "errno/x[len=1]"));
+	assert_true(quirk_names("a*b*c", "aXbbYc"));
+	assert_false(quirk_names("errno/x[*]", "errno/x"));
+	assert_false(quirk_names("errno/x[len=1]", "errno/x[len=11]"));
+	assert_false(quirk_names("errno/x", "errno/xy"));
+	assert_false(quirk_names("errno/x", "errno/x/y"));
+	assert_false(quirk_names("a*b", "aXbY"));
+	assert_false(quirk_names("", "x"));
+}
+
+static bool load(json_t *list, const char *text, char why[256])
+{
+	why[0] = '\0';
+	return quirk_load(list, "q.json", text, strlen(text), why, 256);
+}
+
+static void test_quirk_load__says_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} rows[] = {
+		{ "[", "q.json:1: " },
+		{ "{\"filesystem\":\"xfs\"}", "q.json: must have" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[],\"x\":1}", "q.json: must have" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[1]}", "quirks[0]: must be an object" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"link\":\"l\"}]}",
+		  "quirks[0]: has no \"reason\"" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\"}]}",
+		  "quirks[0]: has no \"link\"" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"\","
+		  "\"link\":\"l\"}]}",
+		  "quirks[0].reason: must be some text" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"kernl\":\"x\"}]}",
+		  "quirks[0].kernl: unknown key" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"kernel\":\"5\"}]}",
+		  "quirks[0].kernel: must be like" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"covers\":[\"x\"]}]}",
+		  "quirks[0].covers: must be a list" },
+		{ "{\"filesystem\":\"xfs\",\"filesystem\":\"x\",\"quirks\":[]}", "q.json:1: " },
+	};
+	char why[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *list = json_array();
+
+		assert_false(load(list, rows[i].text, why));
+		if (!strstr(why, rows[i].why))
+			fail_msg("'%s' is not in '%s'", rows[i].why, why);
+		assert_int_equal(json_array_size(list), 0);
+		json_decref(list);
+	}
+}
+
+static const char two_quirks[] =
+	"{\"filesystem\":\"btrfs\",\"quirks\":["
+	"{\"case\":\"a/b[*]\",\"kernel\":\">=5.18\",\"mount\":\"compress\",\"second\":\"xfs\","
+	"\"reason\":\"first\",\"link\":\"contract:F1\"},"
+	"{\"case\":\"a/c\",\"covers\":[\"hang\"],\"reason\":\"second\",\"link\":\"l\"}]}";
+
+static void check(const json_t *list, const struct quirk_place *place, const char *name,
+		  const char *kind, const char *want)
+{
+	json_t *found = quirk_find(list, place, name, kind);
+	const char *reason = json_string_value(json_object_get(found, "reason"));
+
+	if (want)
+		assert_string_equal(reason, want);
+	else
+		assert_null(reason);
+	json_decref(found);
+}
+
+static void test_quirk_find__holds_every_condition(void **state)
+{
+	struct quirk_place good = { "btrfs", "xfs", "rw,compress=zstd", "6.1.0" }, place;
+	json_t *list = json_array();
+	char why[256];
+
+	(void)state;
+	assert_true(load(list, two_quirks, why));
+	check(list, &good, "a/b[x=1]", NULL, "first");
+	check(list, &good, "a/b", NULL, NULL);
+	check(list, &good, "a/b[x=1]", "kmsg", NULL);
+	place = good;
+	place.fs_type = "xfs";
+	check(list, &place, "a/b[x=1]", NULL, NULL);
+	place = good;
+	place.second = NULL;
+	check(list, &place, "a/b[x=1]", NULL, NULL);
+	place = good;
+	place.mount_options = "rw";
+	check(list, &place, "a/b[x=1]", NULL, NULL);
+	place = good;
+	place.release = "5.17.0";
+	check(list, &place, "a/b[x=1]", NULL, NULL);
+	json_decref(list);
+}
+
+static void test_quirk_find__covers_a_hang_only_if_it_says_so(void **state)
+{
+	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0" };
+	json_t *list = json_array();
+	char why[256];
+
+	(void)state;
+	assert_true(load(list, two_quirks, why));
+	check(list, &place, "a/c[x=1]", NULL, "second");
+	check(list, &place, "a/c", "hang", "second");
+	check(list, &place, "a/c", "kmsg", NULL);
+	check(list, &place, "a/c", "crash", NULL);
+	json_decref(list);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_quirk_kernel__compares_as_many_numbers_as_the_range_has),
+		cmocka_unit_test(test_quirk_kernel__refuses_what_is_no_range),
+		cmocka_unit_test(test_quirk_names__brackets_are_plain_and_stars_are_not),
+		cmocka_unit_test(test_quirk_load__says_what_is_wrong),
+		cmocka_unit_test(test_quirk_find__holds_every_condition),
+		cmocka_unit_test(test_quirk_find__covers_a_hang_only_if_it_says_so),
+	};
+
+	return cmocka_run_group_tests_name("quirk", tests, NULL, NULL);
+}
