@@ -44,9 +44,9 @@ FUZZ_CC = clang
 FUZZ_FLAGS = $(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link
 LIBS = -ljansson -luring
 
-# The commands are shown with V=1.
+# The commands are shown with V=1, nothing with -s.
 Q = $(if $(V),,@)
-say = @printf '  %-5s %s\n'
+say = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n')
 
 # Sources and what is made of them
 
@@ -174,7 +174,7 @@ check-fs: $(BUILD)/cowbell	## the cases under pytest, one item each: FS="xfs btr
 
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)	## the unit tests, under the address and undefined-behaviour sanitizers
-	@for program in $(UNIT_PROGRAMS); do \
+	@for program in $(or $(UNIT_PROGRAMS),$(error there is no unit test)); do \
 		"$$program" || { echo "again: make unit, or after it: $$program"; exit 1; }; \
 	done
 
@@ -207,7 +207,7 @@ SHARE_DIR = $(DESTDIR)$(PREFIX)/share/cowbell
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/cowbell
 RUNNER_FILES := $(shell find harness/runner -type f ! -name '*.pyc' 2>/dev/null | sort)
 CASE_FILES := $(shell find cases -name '*.json' ! -path 'cases/invalid/*' 2>/dev/null | sort)
-DOC_FILES := README.md LICENSE $(wildcard docs/*.md)
+DOC_FILES := $(wildcard README.md LICENSE docs/*.md)
 
 .PHONY: install
 install: $(BUILD)/cowbell	## install below PREFIX

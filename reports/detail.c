@@ -32,7 +32,9 @@ void report_detail(FILE *out, const json_t *item)
 	size_t i;
 
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		field(out, fields[i].label, report_text(item, fields[i].key));
+		/* the reason only repeats what was done, seen and allowed */
+		if (i || !json_object_get(item, "seen"))
+			field(out, fields[i].label, report_text(item, fields[i].key));
 	field(out, "quirk", report_text(json_object_get(item, "quirk"), "reason"));
 	json_array_foreach (trace, i, value)
 		field(out, i ? "" : "trace", json_string_value(value));

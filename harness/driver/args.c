@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "op.h"
 
@@ -127,6 +128,17 @@ static void put_list(FILE *out, const struct point *p, const struct argspec *spe
 	fputc(']', out);
 }
 
+/* A word that is there only because it is what one gets without asking. */
+static bool is_usual(const struct argspec *spec, const void *value)
+{
+	if (spec->type != ARG_WORD || !spec->fallback)
+		return false;
+	for (const struct word *word = spec->words; word->name; word++)
+		if (!strcmp(word->name, spec->fallback))
+			return (int)word->value == *(const int *)value;
+	return false;
+}
+
 const char *args_text(struct arena *a, const struct point *p, const struct step *s)
 {
 	char *text = NULL;
@@ -140,7 +152,7 @@ const char *args_text(struct arena *a, const struct point *p, const struct step 
 	for (size_t i = 0; s->op->args[i].name; i++) {
 		const struct argspec *spec = &s->op->args[i];
 
-		if (!(s->args_set >> i & 1))
+		if (!(s->args_set >> i & 1) || is_usual(spec, (const char *)s->args + spec->offset))
 			continue;
 		fprintf(out, " %s=", spec->name);
 		put_value(out, p, spec, (const char *)s->args + spec->offset);

@@ -130,6 +130,21 @@ static const char *result_text(const struct world *w, const struct op_result *r)
 	return r->text ? r->text : "ok";
 }
 
+/* What the case allows, in the words of result_text(): "EINVAL or EXDEV", "4096", "ok". */
+static const char *allowed_text(const struct world *w, const struct expect *e)
+{
+	const char *sig = e->sig ? world_text(w, "+%s", signal_name(e->sig)) : "";
+	const char *text = "";
+
+	for (const int *err = e->errs; *err; err++)
+		text = world_text(w, "%s%s%s%s", text, *text ? " or " : "", errno_name(*err), sig);
+	if (*text)
+		return text;
+	if (e->kind == EXPECT_SIGNAL)
+		return signal_name(e->sig);
+	return e->ret.set ? world_text(w, "%" PRIu64, e->ret.value) : "ok";
+}
+
 static bool errno_allowed(const struct expect *e, int err)
 {
 	for (const int *allowed = e->errs; *allowed; allowed++)
@@ -206,7 +221,7 @@ static void judge(struct world *w, const struct step *s, const struct op_result 
 	if (s->expect.kind != EXPECT_ANY)
 		w->checked.results++;
 	if (!result_allowed(&s->expect, r)) {
-		world_fail(w, s->expect.text, "%s", result_text(w, r));
+		world_fail(w, allowed_text(w, &s->expect), "%s", result_text(w, r));
 		return;
 	}
 	if (s->op->apply && (!refused || s->op->apply_errors))

@@ -419,7 +419,7 @@ static bool check_points(struct loader *all, struct casefile *c)
 	bool alike = true;
 
 	for (size_t i = 0; i < c->points && alike; i++) {
-		struct load_error err;
+		struct load_error err = { "" };
 
 		if (check_point(all, c, i, &err))
 			alike = wrong == c->points;

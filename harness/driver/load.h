@@ -24,7 +24,7 @@
 #define LOAD_NAMES_MAX 256
 /* JSON values of one point, and of all points together, after substitution */
 #define LOAD_POINT_VALUES_MAX (64 * 1024)
-#define LOAD_VALUES_MAX	      (4 * 1024 * 1024)
+#define LOAD_VALUES_MAX	      (2 * 1024 * 1024)
 /* bytes of data that one file may hold before the first step */
 #define LOAD_FILE_DATA_MAX (64ULL << 30)
 /* longest "timeout_s" */

@@ -375,7 +375,7 @@ static bool all_matched(const struct selection *s, const struct rule *rules, int
 		good = false;
 	}
 	if (good && !s->points_count) {
-		fprintf(stderr, "cowbell: no case is left: long ones must be named in full\n");
+		fprintf(stderr, "cowbell: no case is left (long ones must be named in full)\n");
 		good = false;
 	}
 	return good;

@@ -86,6 +86,13 @@ static void fallocate_run(struct world *w, const void *args, struct op_result *r
 	RESULT(r, fallocate(world_fd(w, a->fd), (int)a->mode, (off_t)a->off, (off_t)a->len));
 }
 
+/* What moved the end of file may have zeroed, and so replaced, the rest of its last block. */
+static void moved_end(struct world *w, struct mfile *m)
+{
+	if (m->rope.size % w->model.block)
+		model_unsure(&w->model, m, m->rope.size - 1, 1);
+}
+
 static void fallocate_apply(struct world *w, const void *args, const struct op_result *r)
 {
 	const struct fallocate_args *a = args;
@@ -109,6 +116,8 @@ static void fallocate_apply(struct world *w, const void *args, const struct op_r
 		model_private(&w->model, m, a->off, a->len);
 	else
 		model_reserve(&w->model, m, a->off, a->len);
+	if (a->mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		moved_end(w, m);
 	if (!w->fsetid)
 		m->mode_may_lose |= m->mode & 06000;
 	if (m->changed)
