@@ -42,7 +42,7 @@ SANITIZE_FLAGS = $(BASE_FLAGS) $(WARN_FLAGS) -O1 $(INCLUDE_FLAGS) $(CONFIG_FLAGS
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)
 FUZZ_CC = clang
 FUZZ_FLAGS = $(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link
-LIBS = -ljansson -luring
+LIBS = -ljansson -luring -ldl
 
 # The commands are shown with V=1, nothing with -s.
 Q = $(if $(V),,@)
@@ -51,6 +51,7 @@ say = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n')
 # Sources and what is made of them
 
 SOURCES := $(wildcard harness/driver/*.c harness/driver/ops/*.c harness/driver/check/*.c reports/*.c)
+MUTANT_SOURCES := $(wildcard harness/mutants/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
 
@@ -65,7 +66,7 @@ UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
 FUZZERS := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 
 .PHONY: all
-all: $(BUILD)/cowbell	## build the driver, build/cowbell (this is the default)
+all: $(BUILD)/cowbell $(BUILD)/libcowbell-mutants.so	## build the driver, build/cowbell (this is the default)
 
 $(BUILD)/cowbell: $(OBJECTS)
 	$(say) LINK $@
@@ -75,6 +76,16 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.build-config | libraries
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(PLAIN_FLAGS) $(VERSION_FLAG) -MMD -MP -c -o $@ $<
+
+# Only what it interposes is visible: the rest must not stand in for functions of the driver.
+$(BUILD)/mutants/%.o: %.c $(BUILD)/.build-config
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(PLAIN_FLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+
+$(BUILD)/libcowbell-mutants.so: $(MUTANT_SOURCES:%.c=$(BUILD)/mutants/%.o)
+	$(say) LINK $@
+	$(Q)$(CC) $(PLAIN_FLAGS) -shared $(LDFLAGS) -o $@ $^ -ldl
 
 $(BUILD)/cowbell-sanitized: $(SANITIZED)
 	$(say) LINK $@
@@ -131,6 +142,7 @@ cmocka:
 
 -include $(OBJECTS:.o=.d) $(SANITIZED:.o=.d) $(FUZZ_LIBRARY:.o=.d)
 -include $(UNIT_SOURCES:%.c=$(BUILD)/san/%.d) $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.d)
+-include $(MUTANT_SOURCES:%.c=$(BUILD)/mutants/%.d)
 # Make would delete them as intermediate files.
 .SECONDARY: $(UNIT_SOURCES:%.c=$(BUILD)/san/%.o) $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 
@@ -169,6 +181,15 @@ check: unit $(BUILD)/cowbell	## unit tests, and cases in memory and here; no roo
 check-fs: $(BUILD)/cowbell	## the cases under pytest, one item each: FS="xfs btrfs" (root)
 	@ci/deps test
 	$(PYTHON) -m pytest -q --fs $(subst $(space),$(comma),$(strip $(or $(FS),xfs btrfs)))
+
+## Mutants: MUTANT="clone-* dedupe-*" FS=xfs
+
+MUTANT ?=
+
+.PHONY: mutants
+mutants: $(BUILD)/cowbell $(BUILD)/libcowbell-mutants.so	## kernels with one bug each: does a case notice? (root)
+	harness/runner/cowbell-mutants --cowbell $(BUILD)/cowbell --jobs $(JOBS) \
+		$(if $(FS),--fs $(FS)) $(if $(SEED),--seed $(SEED)) $(foreach name,$(MUTANT),'$(name)')
 
 ## Checks, each of which ci/check runs too
 
@@ -210,8 +231,9 @@ CASE_FILES := $(shell find cases -name '*.json' ! -path 'cases/invalid/*' 2>/dev
 DOC_FILES := $(wildcard README.md LICENSE docs/*.md)
 
 .PHONY: install
-install: $(BUILD)/cowbell	## install below PREFIX
+install: all	## install below PREFIX
 	install -D -m 755 $(BUILD)/cowbell $(BIN_DIR)/cowbell
+	install -D -m 755 -t $(LIBEXEC_DIR) $(BUILD)/libcowbell-mutants.so
 	@for file in $(RUNNER_FILES:harness/runner/%=%); do \
 		mode=644; [ ! -x "harness/runner/$$file" ] || mode=755; \
 		install -D -m $$mode "harness/runner/$$file" "$(LIBEXEC_DIR)/$$file" || exit 1; done

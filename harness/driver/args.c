@@ -163,20 +163,22 @@ const char *args_text(struct arena *a, const struct point *p, const struct step 
 	return copy;
 }
 
-void args_each(const struct argspec *spec, const void *args,
+void args_each(const struct argspec *spec, const void *args, uint64_t set,
 	       void (*visit)(void *context, const struct argspec *spec, const void *value),
 	       void *context)
 {
-	for (; spec->name; spec++) {
+	for (; spec->name; spec++, set >>= 1) {
 		const void *value = (const char *)args + spec->offset;
 		const struct list *list = value;
 
+		if (!(set & 1))
+			continue;
 		if (spec->type != ARG_LIST) {
 			visit(context, spec, value);
 			continue;
 		}
 		for (size_t i = 0; i < list->count; i++)
 			args_each(spec->nested, (const char *)list->items + i * spec->item_size,
-				  visit, context);
+				  UINT64_MAX, visit, context);
 	}
 }

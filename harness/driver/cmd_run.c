@@ -22,6 +22,7 @@
 #include "cmd.h"
 #include "helper.h"
 #include "kmsg.h"
+#include "mutant.h"
 #include "options.h"
 #include "resume.h"
 #include "run_line.h"
@@ -272,7 +273,7 @@ static int open_sink(struct run *r)
 	}
 	r->sink.report = sink_report(r->o.format);
 	r->sink.human = to_stdout ? stderr : stdout;
-	ret = r->append && truncate(r->o.json, (off_t)r->resume.whole) ? -errno : 0;
+	ret = r->append && r->o.json && truncate(r->o.json, (off_t)r->resume.whole) ? -errno : 0;
 	if (!ret)
 		ret = sink_open(&r->sink, r->o.json, r->append);
 	if (!ret)
@@ -440,6 +441,8 @@ static int remove_folders(void *arg)
 
 static void tidy(struct run *r)
 {
+	workdir_unlock(&r->dir);
+	workdir_unlock(&r->dir2);
 	if ((r->dir.fd >= 0 || r->dir2.fd >= 0) &&
 	    helper_run(remove_folders, r, r->s.abandoned ? REMOVE_ABANDONED_S : REMOVE_S, -1) &&
 	    !r->s.aborted[0])
@@ -469,6 +472,7 @@ int cmd_run(int argc, char **argv)
 			 .signals = -1,
 			 .kmsg = -1,
 			 .start_ns = clock_ns() };
+	char why[256];
 	int ret = CMD_GOOD;
 
 	if (!options_parse(&r.o, argc, argv))
@@ -477,6 +481,8 @@ int cmd_run(int argc, char **argv)
 		options_help();
 		return CMD_GOOD;
 	}
+	if (mutant_check(why, sizeof(why)))
+		return complain(why);
 	if (!select_points(&r.selection, (int)r.o.select_count, r.o.select))
 		ret = CMD_USAGE;
 	if (!ret)

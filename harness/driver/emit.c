@@ -158,11 +158,11 @@ char *emit_quote(const char *word)
 		if (*c == '\'')
 			extra += 3;
 	}
-	out = o = malloc(strlen(word) + extra);
+	out = o = calloc(1, strlen(word) + extra);
 	if (!out)
 		abort();
 	if (bare)
-		return strcpy(out, word);
+		return memcpy(out, word, strlen(word) + 1);
 	*o++ = '\'';
 	for (const char *c = word; *c; c++) {
 		if (*c == '\'')

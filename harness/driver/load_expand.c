@@ -246,7 +246,7 @@ static bool except_read(struct loader *l, const struct expansion *x, json_t *lis
 		return load_wrong(l, at, "at most %d objects, not %zu", LOAD_LIST_MAX,
 				  json_array_size(list));
 	json_array_foreach (list, i, object) {
-		int wanted[LOAD_VARY_MAX];
+		int wanted[LOAD_VARY_MAX] = { 0 };
 
 		if (!except_one(l, AT_INDEX(at, i), x, object, wanted))
 			return false;

@@ -105,7 +105,7 @@ json_t *machine_hardware(void)
 	json_object_set_new(o, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
 	if (sysinfo(&s) == 0)
 		json_object_set_new(o, "memory_bytes",
-				    json_integer((json_int_t)(s.totalram * (uint64_t)s.mem_unit)));
+				    json_integer((json_int_t)s.totalram * s.mem_unit));
 	first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", text, sizeof(text));
 	put(o, "governor", text);
 	first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", text,

@@ -118,13 +118,13 @@ static int unknown(const char *verb)
 	for (size_t i = 0; i < VERBS; i++) {
 		if (distance(verb, verbs[i].name) < best) {
 			best = distance(verb, verbs[i].name);
-			strcpy(nearest, verbs[i].name);
+			snprintf(nearest, sizeof(nearest), "%s", verbs[i].name);
 		}
 	}
 	while ((name = external_verb(d))) {
 		if (distance(verb, name) < best) {
 			best = distance(verb, name);
-			strcpy(nearest, name);
+			snprintf(nearest, sizeof(nearest), "%s", name);
 		}
 	}
 	if (d)

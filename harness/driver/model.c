@@ -56,12 +56,15 @@ static void push(struct rope *r, const struct seg *s)
 		return;
 	}
 	if (r->count == r->room) {
-		r->room = r->room ? 2 * r->room : 8;
-		r->seg = realloc(r->seg, r->room * sizeof(*r->seg));
-		if (!r->seg) {
+		const size_t room = r->room ? 2 * r->room : 8;
+		struct seg *grown = realloc(r->seg, room * sizeof(*grown));
+
+		if (!grown) {
 			fputs("cowbell: out of memory\n", stderr);
 			abort();
 		}
+		r->seg = grown;
+		r->room = room;
 	}
 	r->seg[r->count++] = *s;
 }
@@ -202,15 +205,16 @@ static uint32_t origin_new(struct model *m, uint64_t bytes)
 static void place(struct mfile *f, uint64_t start, uint64_t end, uint32_t origin,
 		  enum origin_kind kind)
 {
+	uint64_t at = start;
 	struct rope part;
 
 	end = min64(end, f->rope.size);
 	if (start >= end)
 		return;
 	part = rope_slice(&f->rope, start, end - start);
-	for (size_t i = 0, at = 0; i < part.count; at += part.seg[i++].len) {
+	for (size_t i = 0; i < part.count; at += part.seg[i++].len) {
 		part.seg[i].origin = origin;
-		part.seg[i].origin_off = origin == ORIGIN_HOLE ? 0 : start + at;
+		part.seg[i].origin_off = origin == ORIGIN_HOLE ? 0 : at;
 		part.seg[i].kind = kind;
 	}
 	rope_replace(&f->rope, start, &part);

@@ -78,6 +78,8 @@ struct mfile {
 	uint32_t mode_may_lose;
 	/** @mtime, @ctime: what the last step may have done to them */
 	enum touch mtime, ctime;
+	/** @beyond: bytes that may have been allocated beyond the end (FALLOC_FL_KEEP_SIZE) */
+	uint64_t beyond;
 	/** @changed: the last step changed content or size */
 	bool changed;
 };

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "op.h"
 #include "outcome.h"
 
 /** struct judged - a result on its way to a line */
@@ -79,13 +78,14 @@ static void judge_hang(struct judged *j, const struct outcome *o)
 static void judge_death(struct judged *j, const struct outcome *o)
 {
 	int sig = WIFSIGNALED(o->status) ? WTERMSIG(o->status) : 0;
+	const char *abbreviated = sigabbrev_np(sig);
 
 	put_now(j, o->now);
 	j->kind = "crash";
 	if (sig == SIGKILL)
 		say(j, VERDICT_ERROR, "killed: by SIGKILL from elsewhere (out of memory?)");
 	else if (sig)
-		say(j, VERDICT_ERROR, "crash: %s%s%.*s", signal_name(sig),
+		say(j, VERDICT_ERROR, "crash: SIG%s%s%.*s", abbreviated ? abbreviated : "?",
 		    o->now->place[0] ? " at " : "",
 		    (int)strnlen(o->now->place, sizeof(o->now->place)), o->now->place);
 	else

@@ -25,7 +25,7 @@ static bool take_run(struct resume *r, const json_t *line)
 	if (json_integer_value(json_object_get(line, "schema")) != 1 || !type ||
 	    strlen(type) >= sizeof(r->fs_type) || !json_is_integer(seed))
 		return false;
-	strcpy(r->fs_type, type);
+	memcpy(r->fs_type, type, strlen(type) + 1);
 	r->seed = (uint64_t)json_integer_value(seed);
 	return true;
 }
@@ -106,7 +106,7 @@ bool resume_read(struct resume *r, const char *path, char *why, size_t why_size)
 	FILE *f = fopen(path, "re");
 	char *text = NULL, part[65536], reason[256] = "";
 	size_t size = 0, got;
-	bool good = false;
+	bool whole, good = false;
 	FILE *all;
 
 	all = f ? open_memstream(&text, &size) : NULL;
@@ -114,11 +114,13 @@ bool resume_read(struct resume *r, const char *path, char *why, size_t why_size)
 		snprintf(why, why_size, "%s: %s", path, strerror(errno));
 	} else {
 		while ((got = fread(part, 1, sizeof(part), f)) > 0)
-			fwrite(part, 1, got, all);
-		fclose(all);
-		good = resume_parse(r, text, size, reason, sizeof(reason));
+			if (fwrite(part, 1, got, all) != got)
+				break;
+		whole = !got && !ferror(f);
+		whole = !fclose(all) && whole;
+		good = whole && resume_parse(r, text, size, reason, sizeof(reason));
 		if (!good)
-			snprintf(why, why_size, "%s: %s", path, reason);
+			snprintf(why, why_size, "%s: %s", path, whole ? reason : "cannot be read");
 	}
 	if (f)
 		fclose(f);

@@ -5,6 +5,7 @@
 
 #include "emit.h"
 #include "machine.h"
+#include "mutant.h"
 #include "run_line.h"
 
 static json_t *text(const char *s)
@@ -64,6 +65,8 @@ json_t *run_line(const struct run_line *r)
 	json_object_set_new(line, "jobs", number(r->jobs));
 	json_object_set_new(line, "repeat", number(r->repeat));
 	json_object_set_new(line, "points", number(r->points));
+	if (mutant_name())
+		json_object_set_new(line, "mutant", json_string(mutant_name()));
 	if (r->resumed)
 		json_object_set_new(line, "resumed", json_true());
 	json_object_set_new(line, "needs", probe_json(r->probe));

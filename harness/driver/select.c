@@ -239,7 +239,8 @@ static void read_found(struct finder *f, struct selection *s)
 	for (size_t i = 0; i < f->count; i++)
 		if (!read_file(f, &f->found[i], text))
 			f->bad++;
-	qsort(f->found, f->count, sizeof(*f->found), by_name);
+	if (f->count)
+		qsort(f->found, f->count, sizeof(*f->found), by_name);
 	f->count -= f->bad;
 	s->files = arena_alloc(f->arena, f->count * sizeof(*s->files));
 	for (size_t i = 0; i < f->count; i++) {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@
 #define LETTERS 6
 #define MARKER	".cowbell-marker"
 #define TRIES	64
+
+#define REMOVE_TRIES   100
+#define REMOVE_WAIT_MS 10
 
 static int open_dir(const char *path)
 {
@@ -99,6 +103,28 @@ static bool maker_lives(int marker)
 	return pid > 0 && when && started(pid) == when;
 }
 
+/*
+ * Remove a run folder that no one holds locked. Filesystems that only hide what is removed while it
+ * is open (nfs, FUSE) may see the last close a moment later, and so may whoever was left behind on
+ * a filesystem that did not answer come back and make a file.
+ */
+static int remove_run(int dirfd, int fd, const char *name)
+{
+	int ret = -ENOTEMPTY;
+
+	for (int i = 0; ret == -ENOTEMPTY && i < REMOVE_TRIES; i++) {
+		if (i > 0)
+			poll(NULL, 0, REMOVE_WAIT_MS);
+		ret = rmtree_inside(fd, MARKER);
+		if (ret)
+			continue;
+		unlinkat(fd, MARKER, 0);
+		if (unlinkat(dirfd, name, AT_REMOVEDIR) && errno != ENOENT)
+			ret = errno == EEXIST ? -ENOTEMPTY : -errno;
+	}
+	return ret;
+}
+
 /* Remove one run folder unless it lives. */
 static int tear_down(int dirfd, const char *name)
 {
@@ -115,10 +141,9 @@ static int tear_down(int dirfd, const char *name)
 		/* without a marker it is ours only if it is empty: killed just after mkdir */
 		unlinkat(dirfd, name, AT_REMOVEDIR);
 	} else if (take_lock(marker) && !maker_lives(marker)) {
-		ret = rmtree_inside(fd, MARKER);
-		if (ret == 0)
-			unlinkat(fd, MARKER, 0);
-		unlinkat(dirfd, name, AT_REMOVEDIR);
+		/* open, it could not be removed everywhere; whoever comes now joins in */
+		shut(&marker);
+		ret = remove_run(dirfd, fd, name);
 	}
 	shut(&marker);
 	close(fd);
@@ -150,7 +175,7 @@ static void random_name(char name[32])
 
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
 		memset(bytes, 0, sizeof(bytes));
-	strcpy(name, PREFIX);
+	memcpy(name, PREFIX, sizeof(PREFIX));
 	for (int i = 0; i < LETTERS; i++)
 		name[strlen(PREFIX) + i] = letters[bytes[i] % (sizeof(letters) - 1)];
 	name[strlen(PREFIX) + LETTERS] = '\0';
@@ -229,15 +254,16 @@ int workdir_again(struct workdir *w)
 	return ret;
 }
 
+void workdir_unlock(struct workdir *w)
+{
+	shut(&w->lock);
+}
+
 int workdir_remove(struct workdir *w)
 {
 	int dirfd = open_dir(w->dir);
-	int ret = dirfd < 0 ? dirfd : w->fd < 0 ? -EBADF : rmtree_inside(w->fd, MARKER);
+	int ret = dirfd < 0 ? dirfd : w->fd < 0 ? -EBADF : remove_run(dirfd, w->fd, w->name);
 
-	if (ret == 0) {
-		unlinkat(w->fd, MARKER, 0);
-		ret = unlinkat(dirfd, w->name, AT_REMOVEDIR) ? -errno : 0;
-	}
 	if (dirfd >= 0)
 		close(dirfd);
 	return ret ? 1 : 0;

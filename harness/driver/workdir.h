@@ -48,6 +48,11 @@ int workdir_teardown(const char *path, bool dedicated);
 void workdir_drop(struct workdir *w);
 int workdir_again(struct workdir *w);
 
+/** workdir_unlock() - before workdir_remove(), in the process that made the folder: hold its marker
+ * open no more, which some filesystems cannot remove then; that this process lives still protects
+ * the folder from others */
+void workdir_unlock(struct workdir *w);
+
 /** workdir_remove() - remove the run folder with all that is in it; exit code for helper_run() */
 int workdir_remove(struct workdir *w);
 

@@ -6,13 +6,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #include <linux/openat2.h>
 
 #include "op.h"
@@ -22,6 +25,8 @@
 #define CLOSED_FD 1000
 
 #define NS_PER_S INT64_C(1000000000)
+/* Two clocks that are read one after the other, each as coarse as a tick of 100 Hz. */
+#define CLOCK_SLACK_NS INT64_C(50000000)
 
 int world_fd(const struct world *w, int fd)
 {
@@ -69,6 +74,17 @@ void world_close_fd(struct world *w, int fd)
 int world_keep_fd(const struct world *w, int file)
 {
 	return w->files[file].keep;
+}
+
+bool world_is_here(const struct world *w, const struct wfile *f)
+{
+	struct statfs here, there;
+
+	if (f->spec->kind == FILE_MEMFD || f->spec->second || f->keep < 0)
+		return false;
+	/* A memfd that a step made is of no special kind, but no filesystem type is its own. */
+	return !fstatfs(w->dirfd, &here) && !fstatfs(f->keep, &there) &&
+	       (here.f_type == there.f_type || there.f_type != TMPFS_MAGIC);
 }
 
 bool world_first_name(const struct world *w, size_t file)
@@ -141,17 +157,18 @@ static void rest(struct mfile *m)
 	m->mode_may_lose = 0;
 }
 
-static int64_t coarse_ns(void)
+static int64_t clock_now(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	clock_gettime(clock, &now);
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
 void world_look(struct world *w)
 {
-	w->step_ns = coarse_ns();
+	w->step_ns = clock_now(CLOCK_REALTIME_COARSE);
+	w->step_mono_ns = clock_now(CLOCK_MONOTONIC_COARSE);
 	for (size_t i = 0; i < w->point->files_count; i++) {
 		if (w->files[i].model)
 			rest(w->files[i].model);
@@ -183,12 +200,38 @@ void world_made(struct world *w, int file)
 	f->known.valid = false;
 }
 
+/*
+ * @ns as a filesystem would store it that shows @sample. Whole seconds, or milliseconds, are most
+ * likely all that it keeps; where they are not, a bit less is demanded than might be.
+ */
+static int64_t as_coarse_as(int64_t sample, int64_t ns)
+{
+	static const int64_t grains[] = { 2 * NS_PER_S, NS_PER_S, 10000000, 1000000, 1000, 100 };
+
+	for (size_t i = 0; i < sizeof(grains) / sizeof(grains[0]); i++)
+		if (sample % grains[i] == 0)
+			return ns - ns % grains[i];
+	return ns;
+}
+
+/* Somebody has set the clock since the step began: time stamps prove nothing then. */
+static bool clock_was_set(const struct world *w)
+{
+	const int64_t real = clock_now(CLOCK_REALTIME_COARSE) - w->step_ns;
+	const int64_t mono = clock_now(CLOCK_MONOTONIC_COARSE) - w->step_mono_ns;
+
+	return llabs(real - mono) > CLOCK_SLACK_NS;
+}
+
 static void settle_time(struct world *w, const struct wfile *f, const char *which, enum touch touch,
 			int64_t before, int64_t after)
 {
-	/* A kernel's clock for time stamps ticks coarsely: only a tick in between makes a move
-	 * certain. */
-	const bool ticked = w->step_ns > before;
+	/* A kernel's clock for time stamps ticks coarsely, and filesystems cut off more: only a
+	 * tick in between makes a move certain. */
+	const int64_t start = as_coarse_as(before, w->step_ns);
+	const bool ticked = start > before && !clock_was_set(w);
+	/* Servers have clocks of their own. */
+	const bool own_clock = strcmp(w->probe->device_kind, "none") != 0;
 
 	if (touch == TOUCH_MAY)
 		return;
@@ -200,9 +243,34 @@ static void settle_time(struct world *w, const struct wfile *f, const char *whic
 			w,
 			world_text(w, "%s moves the %s of %s", w->step->op->name, which, f->path),
 			"%s of %s is as before", which, f->path);
+	else if (touch == TOUCH_MUST && (own_clock ? after < start : after < before))
+		world_fail(w,
+			   world_text(w, "%s moves the %s of %s to the present", w->step->op->name,
+				      which, f->path),
+			   "%s of %s lies %" PRId64 " ns before the call", which, f->path,
+			   w->step_ns - after);
 	if (touch == TOUCH_NOT && after != before)
 		world_fail(w, world_text(w, "the %s of %s stays", which, f->path),
 			   "%s of %s moved by %" PRId64 " ns", which, f->path, after - before);
+}
+
+/* truncate(2) takes private pages away, too: what lies there again later is of the file. */
+static void cut_private(struct world *w, const struct mfile *m)
+{
+	for (size_t i = 0; i < w->point->maps_count; i++) {
+		struct wmap *map = &w->maps[i];
+		const uint64_t page = w->units.page;
+		const uint64_t end = (m->rope.size + page - 1) / page * page;
+		const uint64_t first = end > map->off ? end - map->off : 0;
+		struct seg any = { .pattern = PATTERN_ANY };
+		struct rope gone = { .seg = &any, .count = 1 };
+
+		if (!map->addr || map->shared || w->files[map->file].model != m ||
+		    first >= map->own.size)
+			continue;
+		any.len = gone.size = map->own.size - first;
+		rope_replace(&map->own, first, &gone);
+	}
 }
 
 static void settle_file(struct world *w, struct wfile *f)
@@ -211,8 +279,15 @@ static void settle_file(struct world *w, struct wfile *f)
 	const int64_t mtime = f->known.mtime_ns, ctime = f->known.ctime_ns;
 	const bool known = f->known.valid;
 
-	if (!m || !look(f))
+	if (!m || !f->exists || f->keep < 0)
 		return;
+	if (known && m->rope.size < f->known.size)
+		cut_private(w, m);
+	if (!look(f)) {
+		world_fail(w, world_text(w, "statx of %s succeeds", f->path), "%s",
+			   strerror(errno));
+		return;
+	}
 	w->checked.attributes++;
 	if (f->known.size != m->rope.size)
 		world_fail(w, world_text(w, "%s has %" PRIu64 " bytes", f->path, m->rope.size),
@@ -258,15 +333,30 @@ static bool held(const struct world *w, int file)
 	return false;
 }
 
+/* The file has no model any more, unless it has another name. */
+static void forget(struct world *w, struct wfile *f)
+{
+	struct mfile *m = f->model;
+
+	f->exists = false;
+	f->model = NULL;
+	for (size_t i = 0; i < w->point->files_count; i++)
+		if (w->files[i].model == m)
+			return;
+	if (m)
+		rope_free(&m->rope);
+}
+
 /* A file that is gone must really go: its space comes back with the last descriptor. */
 static void let_go(struct world *w, struct wfile *f)
 {
 	if (!f->exists || f->linked || f->keep < 0 || held(w, (int)(f - w->files)))
 		return;
+	/* It is not there at the end of the point, when all others are read. */
+	world_read_back(w, f, false);
 	close(f->keep);
 	f->keep = -1;
-	f->exists = false;
-	f->model = NULL;
+	forget(w, f);
 }
 
 void world_settle(struct world *w)
@@ -313,10 +403,13 @@ int world_remount(struct world *w)
 		struct wfile *f = &w->files[i];
 
 		/* What has no name does not outlive a remount. */
-		if (!f->linked)
-			f->exists = false;
-		if (!f->exists)
-			f->model = NULL;
+		if (!f->linked) {
+			world_read_back(w, f, false);
+			forget(w, f);
+		}
+		/* The last moment for a store into a mapping to show. */
+		if (f->maps && f->model)
+			f->model->mtime = f->model->ctime = TOUCH_MAY;
 	}
 	drop_everything(w);
 	err = w->hook ? w->hook(w, "remount") : -ENOSYS;
@@ -347,6 +440,8 @@ void world_teardown(struct world *w)
 {
 	special_teardown(w);
 	drop_everything(w);
+	for (size_t i = 0; i < w->point->maps_count; i++)
+		rope_free(&w->maps[i].own);
 	for (size_t i = 0; i < w->point->files_count; i++)
 		if (w->files[i].model)
 			rope_free(&w->files[i].model->rope);

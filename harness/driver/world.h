@@ -98,8 +98,9 @@ struct world {
 	struct wfile *files;
 	struct wfd *fds;
 	struct wmap *maps;
-	/** @step_ns: CLOCK_REALTIME_COARSE when the step began */
-	int64_t step_ns;
+	/** @step_ns: CLOCK_REALTIME_COARSE when the step began; @step_mono_ns: CLOCK_MONOTONIC_COARSE,
+	 * to see whether somebody has set the clock since */
+	int64_t step_ns, step_mono_ns;
 	/** @step: the step that runs now; NULL at the end of the point */
 	const struct step *step;
 	struct checked checked;
@@ -143,6 +144,10 @@ int world_keep_fd(const struct world *w, int file);
  * descriptor.
  */
 void world_made(struct world *w, int file);
+
+/** world_is_here() - does a file lie on the filesystem under test? Not a memfd, not on the second
+ * one */
+bool world_is_here(const struct world *w, const struct wfile *f);
 
 /** world_remount() - give up all descriptors and mappings, run the hook "remount", come back */
 int world_remount(struct world *w);

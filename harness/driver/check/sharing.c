@@ -9,10 +9,17 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "../check.h"
+#include "../clock.h"
 #include "../fiemap.h"
+#include "../reclaim.h"
 #include "../world.h"
+
+/* How long until removed files must have let go, and how often to look. */
+#define PATIENCE_NS UINT64_C(5000000000)
+#define PAUSE_NS    1000000
 
 /** struct view - one file as FIEMAP shows it */
 struct view {
@@ -55,10 +62,9 @@ static const struct fiemap_piece *piece_at(const struct view *v, uint64_t off)
 }
 
 /* Files without an extent map of this filesystem are left out. */
-static bool has_map(const struct wfile *f)
+static bool has_map(const struct world *w, const struct wfile *f)
 {
-	return f->model && f->keep >= 0 && f->spec->kind != FILE_MEMFD && !f->spec->second &&
-	       f->model->rope.size;
+	return f->model && f->model->rope.size && world_is_here(w, f);
 }
 
 /*
@@ -78,10 +84,11 @@ static bool look(struct sharing *s)
 {
 	struct world *w = s->w;
 
+	reclaim_now(w->dirfd);
 	for (size_t i = 0; i < w->point->files_count; i++) {
 		struct fiemap_list list;
 
-		if (!has_map(&w->files[i]))
+		if (!has_map(w, &w->files[i]))
 			continue;
 		if (!read_maps(w, &w->files[i], &list, true))
 			return false;
@@ -91,16 +98,11 @@ static bool look(struct sharing *s)
 	for (size_t i = 0; i < w->point->files_count; i++) {
 		const struct wfile *f = &w->files[i];
 		struct view *v = &s->views[s->views_count];
-		int err;
 
-		if (!f->model || f->keep < 0 || f->spec->kind == FILE_MEMFD || f->spec->second ||
-		    !f->model->rope.size || !world_first_name(w, i))
+		if (!has_map(w, f) || !world_first_name(w, i))
 			continue;
-		err = fiemap_read(f->keep, 0, f->model->rope.size, true, &v->list);
-		if (err) {
-			world_error(w, "FIEMAP of %s: %s", f->path, strerror(-err));
+		if (!read_maps(w, f, &v->list, true))
 			return false;
-		}
 		v->file = f;
 		s->views_count++;
 		s->runs_count += f->model->rope.count;
@@ -245,11 +247,22 @@ static void judge_pieces(struct sharing *s, const struct view *a, const struct v
 		}
 }
 
+/*
+ * Any part of the origin at another place counts: btrfs counts references to all of an allocation.
+ * What a write in the middle has left of one is where it always was, and is no second owner.
+ */
 static bool has_partner(const struct sharing *s, size_t i)
 {
-	for (size_t k = 0; k < s->runs_count; k++)
-		if (k != i && s->runs[k].seg.origin == s->runs[i].seg.origin)
+	const struct run *a = &s->runs[i];
+
+	for (size_t k = 0; k < s->runs_count; k++) {
+		const struct run *b = &s->runs[k];
+
+		if (k != i && a->seg.origin == b->seg.origin &&
+		    (a->view != b->view ||
+		     a->off - a->seg.origin_off != b->off - b->seg.origin_off))
 			return true;
+	}
 	return false;
 }
 
@@ -270,6 +283,30 @@ static bool part_is_common(const struct sharing *s, const struct view *v,
 	return false;
 }
 
+/*
+ * What a removed file held is given up in the background. If any is gone, the flag has time to go,
+ * too; everything else must be right at once.
+ */
+static bool flag_goes(const struct sharing *s, const struct view *v, uint64_t off)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	const uint64_t start = clock_ns();
+	bool gone = false, flag = true;
+
+	for (size_t i = 0; i < s->w->point->files_count; i++)
+		gone |= !s->w->files[i].exists;
+	while (gone && flag && clock_ns() - start < PATIENCE_NS) {
+		struct view now = { .file = v->file };
+
+		nanosleep(&pause, NULL);
+		if (!read_maps(s->w, v->file, &now.list, false))
+			return false;
+		flag = flagged(&now, off);
+		fiemap_free(&now.list);
+	}
+	return !flag;
+}
+
 /* A sole owner's blocks must not be called shared. */
 static void judge_alone(struct sharing *s, size_t i)
 {
@@ -284,7 +321,8 @@ static void judge_alone(struct sharing *s, size_t i)
 		if (p->logical >= end || p->logical + p->len <= run->off || !fiemap_located(p))
 			continue;
 		s->w->checked.shared_blocks++;
-		if (fiemap_shared(p) && !part_is_common(s, run->view, p))
+		if (fiemap_shared(p) && !part_is_common(s, run->view, p) &&
+		    !flag_goes(s, run->view, p->logical))
 			world_fail(s->w,
 				   world_text(s->w,
 					      "no FIEMAP_EXTENT_SHARED on %s at %" PRIu64

@@ -27,12 +27,14 @@ static int clone_need(const void *args)
 }
 
 /* A clone has no way to be short: all of the range, or an error (contract F19). */
-static void apply(struct world *w, int from, uint64_t from_off, uint64_t len, int to,
-		  uint64_t to_off)
+static void apply(struct world *w, const struct op_result *r, int from, uint64_t from_off,
+		  uint64_t len, int to, uint64_t to_off)
 {
 	const struct mfile *src = world_model(w, from);
 	struct mfile *dst = world_model(w, to);
 
+	if (r->ret)
+		world_fail(w, "0, the one result of success", "ioctl returns %" PRId64, r->ret);
 	if (!src || !dst)
 		return;
 	if (from_off >= src->rope.size) {
@@ -56,8 +58,7 @@ static void clone_apply(struct world *w, const void *args, const struct op_resul
 {
 	const struct clone_args *a = args;
 
-	(void)r;
-	apply(w, a->from, 0, 0, a->to, 0);
+	apply(w, r, a->from, 0, 0, a->to, 0);
 }
 
 static void clone_range_run(struct world *w, const void *args, struct op_result *r)
@@ -77,8 +78,7 @@ static void clone_range_apply(struct world *w, const void *args, const struct op
 {
 	const struct clone_range_args *a = args;
 
-	(void)r;
-	apply(w, a->from, a->from_off, a->len, a->to, a->to_off);
+	apply(w, r, a->from, a->from_off, a->len, a->to, a->to_off);
 }
 
 static const struct argspec clone_args[] = {

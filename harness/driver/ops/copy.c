@@ -26,6 +26,8 @@ struct copy_args {
 /** struct copied - what the call left in its offset arguments */
 struct copied {
 	off_t from_off, to_off;
+	/* What calls in a loop have moved before the one that failed. */
+	uint64_t done;
 };
 
 static int copy_range_need(const void *args)
@@ -68,17 +70,16 @@ static void copy_range_run(struct world *w, const void *args, struct op_result *
 	struct copied *c = arena_alloc(w->arena, sizeof(*c));
 	off_t *from_off = offset(&a->from_off, a->from_ptr, &c->from_off);
 	off_t *to_off = offset(&a->to_off, a->to_ptr, &c->to_off);
-	uint64_t done = 0;
 
 	r->data = c;
 	/* A caller's loop: short counts must lead to the end (contract C6). */
 	do {
-		RESULT(r, copy_range_once(w, a, from_off, to_off, a->len - done));
+		RESULT(r, copy_range_once(w, a, from_off, to_off, a->len - c->done));
 		if (r->ret > 0)
-			done += (uint64_t)r->ret;
-	} while (a->loop && r->ret > 0 && done < a->len);
+			c->done += (uint64_t)r->ret;
+	} while (a->loop && r->ret > 0 && c->done < a->len);
 	if (r->ret >= 0)
-		r->ret = (int64_t)done;
+		r->ret = (int64_t)c->done;
 }
 
 /* An offset argument moves by what was copied, and by nothing if the call failed (contract C3). */
@@ -102,12 +103,13 @@ static uint64_t start_of(struct world *w, int fd, const struct opt_num *off)
 	return off->set ? off->value : o ? o->pos : 0;
 }
 
-static void advance(struct world *w, int fd, const struct opt_num *off, uint64_t done)
+/* One description may be on both sides: it then goes to one place, not two lengths on. */
+static void move_to(struct world *w, int fd, const struct opt_num *off, uint64_t pos)
 {
 	struct ofd *o = world_ofd(w, fd);
 
 	if (o && !off->set && !o->pipe)
-		o->pos += done;
+		o->pos = pos;
 }
 
 /* What a source without a model gave is not known: procfs, a device. */
@@ -144,7 +146,7 @@ static struct rope taken(struct world *w, int fd, const struct opt_num *off, uin
 
 /* May the call have moved @done bytes? Short is allowed, nothing is only right at the end (C6-C8).
  */
-static bool count_allowed(struct world *w, const struct copy_args *a, uint64_t done)
+static bool count_allowed(struct world *w, const struct copy_args *a, uint64_t done, bool failed)
 {
 	const struct rope *from = source(w, a->from);
 	const struct ofd *o = world_ofd(w, a->from);
@@ -157,7 +159,8 @@ static bool count_allowed(struct world *w, const struct copy_args *a, uint64_t d
 		most = a->len;
 	if (most > COUNT_MAX && !a->loop)
 		most = COUNT_MAX;
-	if (done <= most && (done || !most || !from) && (!a->loop || !from || done == most))
+	if (done <= most && (done || !most || !from) &&
+	    (!a->loop || failed || !from || done == most))
 		return true;
 	world_fail(w, world_text(w, "from %d to %" PRIu64 " bytes", most > 0, most),
 		   "%s returns %" PRIu64, w->step->op->name, done);
@@ -168,25 +171,25 @@ static void copy_range_apply(struct world *w, const void *args, const struct op_
 {
 	const struct copy_args *a = args;
 	const struct copied *c = r->data;
-	const uint64_t done = r->ret > 0 ? (uint64_t)r->ret : 0;
+	const uint64_t done = r->err ? c->done : (uint64_t)r->ret;
+	const uint64_t from = start_of(w, a->from, &a->from_off);
+	const uint64_t to = start_of(w, a->to, &a->to_off);
 	const struct mfile *src = world_model(w, a->from);
 	struct mfile *dst = world_model(w, a->to);
 
 	check_pointer(w, "off_in", &a->from_off, c->from_off, done);
 	check_pointer(w, "off_out", &a->to_off, c->to_off, done);
-	if (r->err || !count_allowed(w, a, done) || !done)
+	if ((r->err && !done) || !count_allowed(w, a, done, r->err) || !done)
 		return;
 	if (src && dst) {
-		model_clone(&w->model, dst, start_of(w, a->to, &a->to_off), src,
-			    start_of(w, a->from, &a->from_off), done, ORIGIN_MAYBE);
+		model_clone(&w->model, dst, to, src, from, done, ORIGIN_MAYBE);
 		world_wrote(w, dst);
 	} else if (dst) {
-		model_write(&w->model, dst, start_of(w, a->to, &a->to_off), done,
-			    (struct data){ .pattern = PATTERN_ANY });
+		model_write(&w->model, dst, to, done, (struct data){ .pattern = PATTERN_ANY });
 		world_wrote(w, dst);
 	}
-	advance(w, a->from, &a->from_off, done);
-	advance(w, a->to, &a->to_off, done);
+	move_to(w, a->from, &a->from_off, from + done);
+	move_to(w, a->to, &a->to_off, to + done);
 }
 
 static void sendfile_run(struct world *w, const void *args, struct op_result *r)
@@ -228,15 +231,15 @@ static void stream_apply(struct world *w, const void *args, const struct op_resu
 	const uint64_t done = r->ret > 0 ? (uint64_t)r->ret : 0;
 	struct mfile *dst = world_model(w, a->to);
 	struct ofd *out = world_ofd(w, a->to);
-	uint64_t to_off;
+	const uint64_t from_off = start_of(w, a->from, &a->from_off);
+	const uint64_t to_off = start_of(w, a->to, &a->to_off);
 	bool torn;
 	struct rope part;
 
 	check_pointer(w, "offset", &a->from_off, c->from_off, done);
 	check_pointer(w, "off_out", &a->to_off, c->to_off, done);
-	if (r->err || !count_allowed(w, a, done) || !done)
+	if (r->err || !count_allowed(w, a, done, false) || !done)
 		return;
-	to_off = start_of(w, a->to, &a->to_off);
 	torn = overlaps(w, a, done);
 	part = taken(w, a->from, &a->from_off, done);
 	if (out && out->pipe)
@@ -248,8 +251,8 @@ static void stream_apply(struct world *w, const void *args, const struct op_resu
 		world_wrote(w, dst);
 	}
 	rope_free(&part);
-	advance(w, a->from, &a->from_off, done);
-	advance(w, a->to, &a->to_off, done);
+	move_to(w, a->from, &a->from_off, from_off + done);
+	move_to(w, a->to, &a->to_off, to_off + done);
 }
 
 static const struct word splice_flags[] = {

@@ -86,7 +86,10 @@ static void dedupe_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct dedupe_args *a = args;
 	const struct target *target = a->to.items;
-	struct file_dedupe_range *range = arena_alloc(w->arena, range_size(a->to.count));
+	const size_t count = a->count.set ? (uint16_t)a->count.value : 0;
+	/* The call may believe that there are as many as it is told. */
+	struct file_dedupe_range *range =
+		arena_alloc(w->arena, range_size(count > a->to.count ? count : a->to.count));
 
 	range->src_offset = a->from_off;
 	range->src_length = a->len;
@@ -162,17 +165,18 @@ static void dedupe_apply(struct world *w, const void *args, const struct op_resu
 	const struct dedupe_args *a = args;
 	const struct file_dedupe_range *range = r->data;
 	const struct target *t = a->to.items;
+	size_t count = a->count.set ? (uint16_t)a->count.value : a->to.count;
 
-	if (!r->err) {
-		const size_t count =
-			a->count.set && a->count.value < a->to.count ? a->count.value : a->to.count;
-
-		for (size_t i = 0; i < count; i++)
-			apply_one(w, a, i, &range->info[i]);
-		return;
-	}
+	if (count > a->to.count)
+		count = a->to.count;
 	/* A call that fails as a whole answers nothing (contract D20). */
-	for (size_t i = 0; i < a->to.count; i++)
+	if (r->err)
+		count = 0;
+	else if (r->ret)
+		world_fail(w, "0, the one result of success", "ioctl returns %" PRId64, r->ret);
+	for (size_t i = 0; i < count; i++)
+		apply_one(w, a, i, &range->info[i]);
+	for (size_t i = count; i < a->to.count; i++)
 		if (range->info[i].status != (int)t[i].status ||
 		    range->info[i].bytes_deduped != t[i].bytes)
 			world_fail(w, "the output fields stay as they were",

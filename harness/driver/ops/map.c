@@ -2,6 +2,7 @@
 /* Mappings that live across steps: map, store, load, msync, unmap. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -124,14 +125,15 @@ static void store_apply(struct world *w, const void *args, const struct op_resul
 	struct wmap *m = &w->maps[a->map];
 	struct mfile *f = w->files[m->file].model;
 	const uint64_t off = file_off(w, a);
-	const uint64_t inside = off >= f->rope.size	      ? 0
-				: a->len < f->rope.size - off ? a->len
-							      : f->rope.size - off;
+	const uint64_t room = !f || off >= f->rope.size ? 0 : f->rope.size - off;
+	const uint64_t inside = a->len < room ? a->len : room;
 	const uint64_t first = a->off - a->off % w->units.page;
 	const uint64_t end = a->off + a->len + w->units.page - 1;
 	struct mfile own = { 0 };
 	struct rope pages;
 
+	if (!f || r->sig == SIGSEGV)
+		return;
 	if (m->shared && r->sig) {
 		/* Pages before the one that is missing were written. */
 		model_any(&w->model, f, off, inside);
@@ -178,6 +180,8 @@ static void load_apply(struct world *w, const void *args, const struct op_result
 	const char *how = world_text(w, "mapping %s", w->point->maps[a->map]);
 	struct rope wanted;
 
+	if (!w->files[m->file].model)
+		return;
 	wanted = m->shared ? rope_slice(&w->files[m->file].model->rope, file_off(w, a), a->len)
 			   : rope_slice(&m->own, a->off, a->len);
 	world_compare(w, m->shared ? w->files[m->file].path : "private mapping", how,
@@ -199,7 +203,10 @@ static void unmap_run(struct world *w, const void *args, struct op_result *r)
 	const struct range_args *a = args;
 	const struct wmap *m = &w->maps[a->map];
 
-	RESULT(r, munmap(m->addr, (size_t)m->len));
+	if (m->addr)
+		RESULT(r, munmap(m->addr, (size_t)m->len));
+	else
+		r->harness = EINVAL;
 }
 
 static void unmap_apply(struct world *w, const void *args, const struct op_result *r)
@@ -208,11 +215,13 @@ static void unmap_apply(struct world *w, const void *args, const struct op_resul
 	struct wmap *m = &w->maps[a->map];
 
 	(void)r;
-	if (m->shared && m->writable)
-		w->files[m->file].maps--;
+	m->addr = NULL;
+	if (!m->shared || !m->writable)
+		return;
+	/* What was stored may show only now. */
+	w->files[m->file].maps--;
 	if (w->files[m->file].model)
 		w->files[m->file].model->mtime = w->files[m->file].model->ctime = TOUCH_MAY;
-	m->addr = NULL;
 }
 
 static const struct argspec map_args[] = {

@@ -30,6 +30,8 @@ static const int limits[] = { RLIMIT_FSIZE, RLIMIT_NOFILE };
 static struct {
 	uid_t uid;
 	gid_t gid;
+	pid_t parent;
+	int death_signal;
 	gid_t groups[GROUPS_MAX];
 	int groups_count;
 	struct rlimit limit[LIMITS_COUNT];
@@ -64,6 +66,8 @@ void process_setup(struct world *w)
 {
 	start.uid = geteuid();
 	start.gid = getegid();
+	start.parent = getppid();
+	prctl(PR_GET_PDEATHSIG, &start.death_signal, 0, 0, 0);
 	start.groups_count = getgroups(GROUPS_MAX, start.groups);
 	for (size_t i = 0; i < LIMITS_COUNT; i++)
 		getrlimit(limits[i], &start.limit[i]);
@@ -73,19 +77,33 @@ void process_setup(struct world *w)
 }
 
 /* The saved user and group stay what they were, and let us in again. */
-static int become(uid_t uid, gid_t gid, const gid_t *groups, int count)
+static int change_user(uid_t uid, gid_t gid, const gid_t *groups, int count)
 {
-	if (geteuid() == uid && getegid() == gid)
-		return 0;
 	if (geteuid() != start.uid && seteuid(start.uid))
 		return -1;
 	if (start.uid == 0 && setgroups((size_t)count, groups))
 		return -1;
 	if (setresgid(gid, gid, start.gid) || setresuid(uid, uid, start.uid))
 		return -1;
-	/* A change of user hides /proc/self from ourselves, and the driver opens files through it.
-	 */
-	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return 0;
+}
+
+static int become(uid_t uid, gid_t gid, const gid_t *groups, int count)
+{
+	int ret, err;
+
+	if (geteuid() == uid && getegid() == gid)
+		return 0;
+	ret = change_user(uid, gid, groups, count);
+	err = errno;
+	/* A change of user hides /proc/self from ourselves, and the driver opens files through it;
+	 * it also makes the kernel forget to kill us when the driver dies. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, start.death_signal, 0, 0, 0);
+	if (start.death_signal && getppid() != start.parent)
+		_exit(1);
+	errno = err;
+	return ret;
 }
 
 void process_teardown(struct world *w)

@@ -53,7 +53,10 @@ static int rw_need(const void *args)
 	return a->how == HOW_DIRECT || a->how == HOW_URING_DIRECT ? NEED_DIRECT : -1;
 }
 
-/* The same file by an O_DIRECT descriptor of our own; -1 and r->harness if there is none. */
+/* What an O_DIRECT descriptor has in common with the one that it stands for. */
+#define KEPT_FLAGS (O_ACCMODE | O_APPEND | O_SYNC | O_DSYNC | O_NOATIME | O_PATH)
+
+/* The same file by an O_DIRECT descriptor of our own; -1 and a result if there is none. */
 static int open_direct(int fd, struct op_result *r)
 {
 	const int flags = fcntl(fd, F_GETFL);
@@ -61,7 +64,12 @@ static int open_direct(int fd, struct op_result *r)
 	int direct;
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	direct = flags < 0 ? -1 : open(self, (flags & O_ACCMODE) | O_DIRECT | O_CLOEXEC);
+	if (flags < 0) {
+		RESULT(r, flags);
+		r->err = EBADF;
+		return -1;
+	}
+	direct = open(self, (flags & KEPT_FLAGS) | O_DIRECT | O_CLOEXEC);
 	if (direct < 0)
 		r->harness = errno;
 	return direct;
@@ -165,6 +173,10 @@ static void transfer(struct world *w, const struct rw_args *a, bool writing, uin
 		r->harness = ESPIPE;
 		return;
 	}
+	if (a->rwf && a->how != HOW_VECTORED) {
+		r->harness = EINVAL;
+		return;
+	}
 	if (direct) {
 		fd = open_direct(fd, r);
 		if (fd < 0)
@@ -243,6 +255,22 @@ static void advance(struct world *w, const struct rw_args *a, uint64_t start, ui
 		o->pos = start + done;
 }
 
+/* A store that ended in SIGBUS has written the pages before the one that is missing. */
+static void store_cut(struct world *w, const struct rw_args *a, struct mfile *m)
+{
+	if (!m || a->how != HOW_MMAP)
+		return;
+	model_fault(&w->model, m);
+	model_any(&w->model, m, a->off.value, a->len);
+	m->mtime = m->ctime = TOUCH_MAY;
+}
+
+/* Where space or a limit runs out, as much is written as there is room for. */
+static bool short_allowed(const struct expect *e)
+{
+	return e->ret.set || e->kind == EXPECT_ANY;
+}
+
 static void write_apply(struct world *w, const void *args, const struct op_result *r)
 {
 	const struct rw_args *a = args;
@@ -251,7 +279,13 @@ static void write_apply(struct world *w, const void *args, const struct op_resul
 	struct ofd *o = world_ofd(w, a->fd);
 	const struct data d = data_of(a, start);
 
-	if (done > a->len || (done < a->len && !w->step->expect.ret.set)) {
+	if (r->err)
+		return;
+	if (r->sig) {
+		store_cut(w, a, m);
+		return;
+	}
+	if (done > a->len || (done < a->len && !short_allowed(&w->step->expect))) {
 		world_fail(w, world_text(w, "%" PRIu64 " bytes are written", a->len),
 			   "write returns %" PRIu64, done);
 		return;
@@ -284,12 +318,14 @@ static void read_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct rw_args *a = args;
 	uint8_t *buf = buffer(a, r);
+	uint64_t got;
 
 	if (!buf)
 		return;
 	transfer(w, a, false, buf, r);
-	if (r->ret > 0 && !r->harness)
-		r->data = memcpy(arena_alloc(w->arena, (size_t)r->ret), buf, (size_t)r->ret);
+	got = r->ret < 0 || r->harness ? 0 : (uint64_t)r->ret < a->len ? (uint64_t)r->ret : a->len;
+	if (got)
+		r->data = memcpy(arena_alloc(w->arena, (size_t)got), buf, (size_t)got);
 	free(buf);
 }
 
@@ -319,6 +355,11 @@ static void read_apply(struct world *w, const void *args, const struct op_result
 	const struct ofd *o = world_ofd(w, a->fd);
 	uint64_t want;
 
+	if (done > a->len) {
+		world_fail(w, world_text(w, "up to %" PRIu64 " bytes are read", a->len),
+			   "read returns %" PRIu64, done);
+		return;
+	}
 	if (o && o->pipe)
 		read_pipe(w, a, o->pipe, r);
 	if (!m)
@@ -372,6 +413,7 @@ const struct op op_write = {
 	.need = rw_need,
 	.run = write_run,
 	.apply = write_apply,
+	.apply_errors = true,
 };
 
 const struct op op_read = {

@@ -3,12 +3,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/falloc.h>
 
 #include "../op.h"
 #include "../world.h"
+
+static void check_zero(struct world *w, const struct op_result *r)
+{
+	if (r->ret)
+		world_fail(w, "0, the one result of success", "%s returns %" PRId64,
+			   w->step->op->name, r->ret);
+}
 
 struct truncate_args {
 	int fd;
@@ -27,7 +35,7 @@ static void truncate_apply(struct world *w, const void *args, const struct op_re
 	const struct truncate_args *a = args;
 	struct mfile *m = world_model(w, a->fd);
 
-	(void)r;
+	check_zero(w, r);
 	if (!m)
 		return;
 	if (a->size == m->rope.size) {
@@ -93,17 +101,44 @@ static void moved_end(struct world *w, struct mfile *m)
 		model_unsure(&w->model, m, m->rope.size - 1, 1);
 }
 
+/* xfs and ext4 mark the file as modified before they look whether offset and length will do. */
+static void refused(struct world *w, const struct fallocate_args *a, const struct op_result *r)
+{
+	const struct wfile *f = world_file(w, a->fd);
+	struct mfile *m = world_model(w, a->fd);
+	struct stat st;
+
+	if (!m)
+		return;
+	/* Where space ran out, ext4 leaves what it got, and the size says so. */
+	if ((r->err == ENOSPC || r->err == EDQUOT || r->err == EINTR) &&
+	    !(a->mode & ~(uint64_t)FALLOC_FL_UNSHARE_RANGE) && !fstat(f->keep, &st) &&
+	    (uint64_t)st.st_size > m->rope.size && (uint64_t)st.st_size <= a->off + a->len) {
+		model_truncate(&w->model, m, (uint64_t)st.st_size);
+		model_reserve(&w->model, m, 0, (uint64_t)st.st_size);
+	}
+	m->mtime = m->ctime = TOUCH_MAY;
+	if (!w->fsetid)
+		m->mode_may_lose |= m->mode & 06000;
+}
+
 static void fallocate_apply(struct world *w, const void *args, const struct op_result *r)
 {
 	const struct fallocate_args *a = args;
 	struct mfile *m = world_model(w, a->fd);
 
-	(void)r;
+	if (r->err) {
+		refused(w, a, r);
+		return;
+	}
+	check_zero(w, r);
 	if (!m)
 		return;
 	if (!(a->mode & FALLOC_FL_KEEP_SIZE) && a->off + a->len > m->rope.size &&
 	    !(a->mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)))
 		model_truncate(&w->model, m, a->off + a->len);
+	if (a->off + a->len > m->rope.size && a->off + a->len - m->rope.size > m->beyond)
+		m->beyond = a->off + a->len - m->rope.size;
 	if (a->mode & FALLOC_FL_PUNCH_HOLE)
 		model_punch(&w->model, m, a->off, a->len);
 	else if (a->mode & FALLOC_FL_ZERO_RANGE)
@@ -157,4 +192,5 @@ const struct op op_fallocate = {
 	.need = fallocate_need,
 	.run = fallocate_run,
 	.apply = fallocate_apply,
+	.apply_errors = true,
 };

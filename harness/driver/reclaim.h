@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Have a filesystem do now what it would do in the background. */
+#ifndef COWBELL_RECLAIM_H
+#define COWBELL_RECLAIM_H
+
+/**
+ * reclaim_now() - as far as the filesystem of @dirfd can be told to: blocks of removed files are
+ * given back, and so are those allocated in advance, behind the end of a file or for a copy on
+ * write
+ *
+ * Only XFS has a call for that, for the administrator; nothing happens elsewhere.
+ */
+void reclaim_now(int dirfd);
+
+#endif
