@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Result lines obey reports/schema.json, and every report format can be read by what reads such formats."""
+"""Result lines obey reports/schema.json, and each report format can be read by what reads it."""
 
 import json
 import os
@@ -25,24 +25,54 @@ CASES = {
     "known": {"steps": [WRITE | {"expect": {"ret": 7}}]},
     "better": {"steps": [WRITE]},
     "skipped": {"needs": ["hook:nowhere"], "steps": [WRITE]},
-    "hangs": {"files": {}, "timeout_s": 1, "steps": [
-        {"op": "pipe", "read": "r", "write": "w", "blocking": True}, {"op": "read", "fd": "r", "len": "1"},
-        {"op": "close", "fd": "w"}]},
+    "hangs": {
+        "files": {},
+        "timeout_s": 1,
+        "steps": [
+            {"op": "pipe", "read": "r", "write": "w", "blocking": True},
+            {"op": "read", "fd": "r", "len": "1"},
+            {"op": "close", "fd": "w"},
+        ],
+    },
 }
-QUIRKS = {"filesystem": None, "quirks": [
-    {"case": name, "reason": "it's <known> & \"odd\" # here", "link": "contract:F8"} for name in ("known", "better")]}
+QUIRKS = {
+    "filesystem": None,
+    "quirks": [
+        {"case": name, "reason": "it's <known> & \"odd\" # here", "link": "contract:F8"}
+        for name in ("known", "better")
+    ],
+}
 
 
 def problems(value, schema, at="$"):
-    """What is wrong with a value; knows as much of JSON Schema as the schema uses, and refuses to guess at more."""
-    known = {"$ref", "type", "const", "enum", "minimum", "minLength", "pattern", "items", "required", "properties",
-             "additionalProperties", "oneOf", "$schema", "title", "$defs"}
+    """What is wrong with a value; knows as much of JSON Schema as the schema uses, and no more."""
+    known = {
+        "$ref",
+        "type",
+        "const",
+        "enum",
+        "minimum",
+        "minLength",
+        "pattern",
+        "items",
+        "required",
+        "properties",
+        "additionalProperties",
+        "oneOf",
+        "$schema",
+        "title",
+        "$defs",
+    }
     assert not schema.keys() - known, f"{at}: the test does not know {schema.keys() - known}"
     if "$ref" in schema:
         return problems(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")], at)
-    if "type" in schema and (not isinstance(value, TYPES[schema["type"]]) or isinstance(value, bool)):
+    if "type" in schema and (
+        not isinstance(value, TYPES[schema["type"]]) or isinstance(value, bool)
+    ):
         return [f"{at}: {value!r} is no {schema['type']}"]
-    if "const" in schema and (value != schema["const"] or type(value) is not type(schema["const"])):
+    if "const" in schema and (
+        value != schema["const"] or type(value) is not type(schema["const"])
+    ):
         return [f"{at}: {value!r} is not {schema['const']!r}"]
     if "enum" in schema and value not in schema["enum"]:
         return [f"{at}: {value!r} is none of {schema['enum']}"]
@@ -54,7 +84,11 @@ def problems(value, schema, at="$"):
         return [f"{at}: {value!r} does not match {schema['pattern']}"]
     if "oneOf" in schema:
         found = [problems(value, one, at) for one in schema["oneOf"]]
-        return [] if found.count([]) == 1 else [f"{at}: fits {found.count([])} of the kinds", *sum(found, [])]
+        return (
+            []
+            if found.count([]) == 1
+            else [f"{at}: fits {found.count([])} of the kinds", *sum(found, [])]
+        )
     out = [f"{at}: has no {key}" for key in schema.get("required", []) if key not in value]
     for i, item in enumerate(value) if "items" in schema else ():
         out += problems(item, schema["items"], f"{at}[{i}]")
@@ -72,18 +106,45 @@ def place(tmp_path):
     (tmp_path / "cases").mkdir()
     (tmp_path / "dir").mkdir()
     for name, case in CASES.items():
-        whole = {"checks": "a test of the reports works", "why": ["property:5"], "strength": "must",
-                 "files": {"a": {"size": "4B"}}} | case
+        whole = {
+            "checks": "a test of the reports works",
+            "why": ["property:5"],
+            "strength": "must",
+            "files": {"a": {"size": "4B"}},
+        } | case
         (tmp_path / "cases" / f"{name}.json").write_text(json.dumps(whole))
-    probe = subprocess.run([DRIVER, "run", "--dir", tmp_path / "dir", "--json", "-", tmp_path / "cases" / "good.json"],
-                           capture_output=True, text=True, check=True)
+    probe = subprocess.run(
+        [
+            DRIVER,
+            "run",
+            "--dir",
+            tmp_path / "dir",
+            "--json",
+            "-",
+            tmp_path / "cases" / "good.json",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     fs_type = json.loads(probe.stdout.splitlines()[0])["filesystem"]["type"]
     (tmp_path / "q.json").write_text(json.dumps(QUIRKS | {"filesystem": fs_type}))
     return tmp_path
 
 
 def command(place, *more):
-    return [DRIVER, "run", "--dir", place / "dir", "--quirks", place / "q.json", "--seed", "5", *more, place / "cases"]
+    return [
+        DRIVER,
+        "run",
+        "--dir",
+        place / "dir",
+        "--quirks",
+        place / "q.json",
+        "--seed",
+        "5",
+        *more,
+        place / "cases",
+    ]
 
 
 def run(place, *more):
@@ -99,16 +160,35 @@ def lines_of(text):
     return lines
 
 
-VERDICTS = {"good[len=1]": "pass", "good[len=2B]": "pass", "red": "fail", "known": "xfail", "better": "xpass",
-            "skipped": "skip", "hangs": "fail"}
+VERDICTS = {
+    "good[len=1]": "pass",
+    "good[len=2B]": "pass",
+    "red": "fail",
+    "known": "xfail",
+    "better": "xpass",
+    "skipped": "skip",
+    "hangs": "fail",
+}
 
 
 def test_the_checker_of_schemas_finds_what_is_wrong():
-    good = {"kind": "end", "counts": dict.fromkeys(SCHEMA["$defs"]["end"]["properties"]["counts"]["required"], 0),
-            "wall_ns": 1}
+    good = {
+        "kind": "end",
+        "counts": dict.fromkeys(SCHEMA["$defs"]["end"]["properties"]["counts"]["required"], 0),
+        "wall_ns": 1,
+    }
     assert problems(good, SCHEMA) == []
-    for bad in (good | {"more": 1}, good | {"wall_ns": -1}, good | {"wall_ns": "1"}, good | {"counts": {}},
-                good | {"kind": "run"}, good | {"wall_ns": True}, good | {"interrupted": "SIGKILL"}, [], {}):
+    for bad in (
+        good | {"more": 1},
+        good | {"wall_ns": -1},
+        good | {"wall_ns": "1"},
+        good | {"counts": {}},
+        good | {"kind": "run"},
+        good | {"wall_ns": True},
+        good | {"interrupted": "SIGKILL"},
+        [],
+        {},
+    ):
         assert problems(bad, SCHEMA), bad
 
 
@@ -119,8 +199,16 @@ def test_every_line_obeys_the_schema_and_says_enough(place):
     assert {name: line["verdict"] for name, line in cases.items()} == VERDICTS
     assert done.returncode == 1
     assert lines[0]["points"] == len(VERDICTS)
-    assert lines[-1]["counts"] == {"fail": 2, "error": 0, "miss": 0, "xpass": 1, "xfail": 1, "pass": 2, "done": 0,
-                                   "skip": 1}
+    assert lines[-1]["counts"] == {
+        "fail": 2,
+        "error": 0,
+        "miss": 0,
+        "xpass": 1,
+        "xfail": 1,
+        "pass": 2,
+        "done": 0,
+        "skip": 1,
+    }
     assert cases["skipped"]["reason"].startswith("hook:nowhere")
     assert cases["hangs"]["reason"] == "hang" and cases["hangs"]["stacks"]
     assert cases["known"]["quirk"]["link"] == "contract:F8"
@@ -129,10 +217,15 @@ def test_every_line_obeys_the_schema_and_says_enough(place):
 
 
 def test_the_repeat_command_can_be_pasted(place):
-    red = next(line for line in lines_of(run(place, "--json", "-").stdout) if line.get("case") == "red")
+    red = next(
+        line for line in lines_of(run(place, "--json", "-").stdout) if line.get("case") == "red"
+    )
     words = shlex.split(red["repeat"])
-    again = subprocess.run([DRIVER, *words[1:-1], "--json", "-", place / "cases" / "red.json"], capture_output=True,
-                           text=True)
+    again = subprocess.run(
+        [DRIVER, *words[1:-1], "--json", "-", place / "cases" / "red.json"],
+        capture_output=True,
+        text=True,
+    )
     assert words[0] == "cowbell" and words[-1] == "red"
     line = lines_of(again.stdout)[1]
     assert (line["verdict"], line["seed"], line["repeat"]) == ("fail", 5, red["repeat"])
@@ -154,7 +247,9 @@ def parse_tap(text):
         elif line == "  ---":
             block = points[max(points)][3]
         else:
-            m = re.fullmatch(r"(ok|not ok) (\d+) - ((?:[^#\\]|\\.)*?)(?: # (SKIP|TODO) (.*))?", line)
+            m = re.fullmatch(
+                r"(ok|not ok) (\d+) - ((?:[^#\\]|\\.)*?)(?: # (SKIP|TODO) (.*))?", line
+            )
             assert m, line
             assert int(m[2]) == len(points) + 1
             points[int(m[2])] = (m[1] == "ok", re.sub(r"\\(.)", r"\1", m[3]), m[4], {})
@@ -163,10 +258,19 @@ def parse_tap(text):
 
 
 def test_tap(place):
-    points = {name: (ok, directive, yaml) for ok, name, directive, yaml in parse_tap(run(place, "--format", "tap").stdout)}
+    points = {
+        name: (ok, directive, yaml)
+        for ok, name, directive, yaml in parse_tap(run(place, "--format", "tap").stdout)
+    }
     assert {name: (ok, directive) for name, (ok, directive, _) in points.items()} == {
-        "good[len=1]": (True, None), "good[len=2B]": (True, None), "red": (False, None), "known": (False, "TODO"),
-        "better": (True, "TODO"), "skipped": (True, "SKIP"), "hangs": (False, None)}
+        "good[len=1]": (True, None),
+        "good[len=2B]": (True, None),
+        "red": (False, None),
+        "known": (False, "TODO"),
+        "better": (True, "TODO"),
+        "skipped": (True, "SKIP"),
+        "hangs": (False, None),
+    }
     assert points["red"][2]["verdict"] == "fail" and points["red"][2]["seed"] == 5
     assert points["hangs"][2]["stacks"] and points["good[len=1]"][2] == {}
 
@@ -181,18 +285,36 @@ def test_ktap(place):
         if m:
             assert int(m[2]) == len(found) + 1
             found[m[3]] = (m[1], m[4])
-    assert found == {"good[len=1]": ("ok", None), "good[len=2B]": ("ok", None), "red": ("not ok", None),
-                     "known": ("ok", "XFAIL"), "better": ("ok", None), "skipped": ("ok", "SKIP"),
-                     "hangs": ("not ok", None)}
+    assert found == {
+        "good[len=1]": ("ok", None),
+        "good[len=2B]": ("ok", None),
+        "red": ("not ok", None),
+        "known": ("ok", "XFAIL"),
+        "better": ("ok", None),
+        "skipped": ("ok", "SKIP"),
+        "hangs": ("not ok", None),
+    }
     assert any(line.startswith("# repeat: cowbell run ") for line in text)
 
 
 def test_junit(place):
     suite = ET.fromstring(run(place, "--format", "junit").stdout.encode()).find("testsuite")
-    assert [suite.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["7", "2", "0", "2"]
+    assert [suite.get(key) for key in ("tests", "failures", "errors", "skipped")] == [
+        "7",
+        "2",
+        "0",
+        "2",
+    ]
     found = {case.get("name"): [child.tag for child in case] for case in suite.findall("testcase")}
-    assert found == {"good[len=1]": [], "good[len=2B]": [], "red": ["failure"], "known": ["skipped"], "better": [],
-                     "skipped": ["skipped"], "hangs": ["failure"]}
+    assert found == {
+        "good[len=1]": [],
+        "good[len=2B]": [],
+        "red": ["failure"],
+        "known": ["skipped"],
+        "better": [],
+        "skipped": ["skipped"],
+        "hangs": ["failure"],
+    }
     known = suite.find("testcase[@name='known']/skipped")
     assert QUIRKS["quirks"][0]["reason"] in json.loads(known.text.split("quirk: ")[1])["reason"]
 
@@ -206,19 +328,42 @@ def test_pretty_names_every_point_and_sums_up(place):
 
 
 def test_rounds_have_numbers_and_seeds_of_their_own(place):
-    done = subprocess.run([DRIVER, "run", "--dir", place / "dir", "--seed", "5", "--repeat", "2", "--json", "-",
-                           place / "cases" / "good.json"], capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            DRIVER,
+            "run",
+            "--dir",
+            place / "dir",
+            "--seed",
+            "5",
+            "--repeat",
+            "2",
+            "--json",
+            "-",
+            place / "cases" / "good.json",
+        ],
+        capture_output=True,
+        text=True,
+    )
     cases = [line for line in lines_of(done.stdout) if line["kind"] == "case"]
-    assert sorted((line["round"], line["seed"]) for line in cases) == [(1, 5), (1, 5), (2, 6), (2, 6)]
+    assert sorted((line["round"], line["seed"]) for line in cases) == [
+        (1, 5),
+        (1, 5),
+        (2, 6),
+        (2, 6),
+    ]
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_interrupted_can_be_resumed(place, sig):
     file = place / "r.json"
-    driver = subprocess.Popen(command(place, "--json", file, "--jobs", "1", "--timeout", "9"),
-                              stdout=subprocess.DEVNULL)
+    driver = subprocess.Popen(
+        command(place, "--json", file, "--jobs", "1", "--timeout", "9"), stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and not (file.exists() and "good[len=2B]" in file.read_text()):
+    while time.monotonic() < deadline and not (
+        file.exists() and "good[len=2B]" in file.read_text()
+    ):
         time.sleep(0.01)
     driver.send_signal(sig)
     assert driver.wait(10) == 128 + sig
@@ -236,8 +381,10 @@ def test_a_run_that_is_interrupted_can_be_resumed(place, sig):
 
 
 def test_a_driver_that_is_killed_is_cleaned_up_by_the_next(place):
-    driver = subprocess.Popen([DRIVER, "run", "--dir", place / "dir", place / "cases" / "hangs.json"],
-                              stdout=subprocess.DEVNULL)
+    driver = subprocess.Popen(
+        [DRIVER, "run", "--dir", place / "dir", place / "cases" / "hangs.json"],
+        stdout=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and not list((place / "dir").glob("cowbell-run.*/p0")):
         time.sleep(0.005)
