@@ -8,11 +8,14 @@ at a known place of a run without waiting and hoping.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+from cowbell.filesystems import find_filesystem
 from test_results_schema import SCHEMA, problems
 
 TOP = Path(__file__).resolve().parent.parent
@@ -70,6 +73,24 @@ def mounted(point, kind, options="rw", source="none"):
         yield point
     finally:
         subprocess.run(["umount", point], check=True)
+
+
+@contextlib.contextmanager
+def filesystem(kind, top, size=64 << 20):
+    """A filesystem in an image below top, mounted, as small as it may be.
+
+    Not the fixture cowbell_fs: it insists on the end of the loop device, which a copy of the mount
+    in a namespace of somebody else's, made while a test froze the filesystem, can delay.
+    """
+    reason = find_filesystem(kind).missing()
+    if reason:
+        pytest.skip(f"{kind}: {reason}")
+    image = top / f"{kind}.image"
+    with image.open("wb") as file:
+        file.truncate(max(size, find_filesystem(kind).least_bytes))
+    subprocess.run([f"mkfs.{kind}", "-q", image], check=True)
+    with mounted(top / kind, kind, "loop", image) as directory:
+        yield directory
 
 
 def lines_of(text):
@@ -175,15 +196,17 @@ class Place:
         wait_for(gate.exists)
         gate.write_text("x")
 
+    def processes(self):
+        """Drivers of this place and their children. Zombies have no command line."""
+        return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()
+                and proc(p.name, "comm") == "cowbell\n"
+                and f"{self.top}/" in proc(p.name, "cmdline")]
+
     def assert_clean(self, directory=None):
         """Nothing of a run is left: folder, process, mount, swap space, loop device."""
-        def processes():
-            # Zombies have no command line.
-            return [p.name for p in Path("/proc").iterdir() if p.name.isdigit()
-                    and f"\0{self.json}".encode() in proc(p.name, "cmdline").encode()]
         folder = directory or self.dir
         assert self.run_folders(folder) == []
-        wait_for(lambda: not processes(), 5)
+        wait_for(lambda: not self.processes(), 5)
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         assert [mount for mount in mounts if mount.startswith(f"{folder}/")] == []
         used = [Path("/proc/swaps"), *Path("/sys/block").glob("loop*/loop/backing_file")]
@@ -191,13 +214,10 @@ class Place:
 
     def close(self):
         """End what a failed test has left."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
         for process in self.started:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(PATIENCE_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+            process.wait(PATIENCE_SECONDS)
             for stream in (process.stdout, process.stderr):
                 if stream:
                     stream.close()

@@ -21,10 +21,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cowbell import state
-from cowbell.filesystems import find_filesystem
-from run_place import (COWBELL, GATE, GATE_FILES, RED, WRITE, Place, children, lines_of, mounted,
-                       proc, state_of, wait_for)
+from run_place import (COWBELL, GATE, GATE_FILES, RED, WRITE, Place, children, filesystem, lines_of,
+                       mounted, proc, state_of, wait_for)
 
 pytestmark = pytest.mark.skipif(not COWBELL.exists(), reason="the driver is not built")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -179,8 +177,8 @@ def test_filesystem_with_too_little_room(place, options, line):
 
 @needs_root
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_filesystem_that_is_full(place, cowbell_fs, kind):
-    with cowbell_fs(kind, find_filesystem(kind).least_bytes) as directory:
+def test_filesystem_that_is_full(place, kind):
+    with filesystem(kind, place.top) as directory:
         fill(directory)
         done = place.run(place.case("small"), directory=directory)
         assert sorted(p.name for p in directory.iterdir()) in (["full"], ["full", "lost+found"])
@@ -310,12 +308,12 @@ def test_hang(place):
 
 
 @needs_root
-def test_hang_that_cannot_be_killed(place, cowbell_fs):
+def test_hang_that_cannot_be_killed(place):
     """The filesystem is frozen for a while: a writer waits in state D and heeds no signal.
 
     That takes the second until the timeout and the five that a child has to die.
     """
-    with cowbell_fs("ext4", 64 << 20) as directory:
+    with filesystem("ext4", place.top) as directory:
         run = place.start("--jobs", "1", "--timeout", "1", place.gated("a"), place.case("b"),
                           directory=directory)
         child = run.child_at_gate()
@@ -354,41 +352,45 @@ def wedged(request, tmp_path_factory):
     if os.geteuid() != 0 or not any(item.name == WEDGED_TEST for item in request.session.items):
         yield None
         return
-    out = SimpleNamespace(done=None)
+    place = Place(tmp_path_factory.mktemp("wedged"))
+    out = SimpleNamespace(directory=place.top / "ext4", done=None, clean=False)
 
     def work():
-        place = Place(tmp_path_factory.mktemp("wedged"))
-        with state.mounted(find_filesystem("ext4"), 64 << 20, 1, "test_run", private=False) as fs:
-            out.directory = Path(fs.directories[0])
+        with filesystem("ext4", place.top) as directory:
             run = place.start("--jobs", "1", "--timeout", "1", place.gated("a"), place.case("b"),
-                              "--repeat", "2", directory=out.directory)
+                              "--repeat", "2", directory=directory)
             open_gate = run.gate()
-            with frozen(out.directory):
+            with frozen(directory):
                 open_gate()
                 wait_for(lambda: '"miss"' in place.json.read_text(), 60)
             out.done = run.finish()
-            place.assert_clean(out.directory)
-            place.close()
+            place.assert_clean(directory)
+            out.clean = True
 
     thread = threading.Thread(target=work)
     thread.start()
     out.join = thread.join
     yield out
     thread.join()
+    place.close()
 
 
+@needs_root
 def test_complaint_of_the_kernel(place):
-    """A line in the kernel log that stands for a warning; every driver that runs now sees it."""
+    """A line in the kernel log that stands for a warning about this filesystem's device."""
     run = place.start("--jobs", "1", place.gated("a"), place.case("b"))
     open_gate = run.gate()
-    Path("/dev/kmsg").write_text("cowbell-kmsg-test: hello\n")
+    header = json.loads(place.json.read_text().splitlines()[0])
+    device = Path(header["filesystem"]["device"]).name
+    Path("/dev/kmsg").write_text(f"cowbell-kmsg-test ({device}): hello\n")
     open_gate()
     done = run.finish()
     assert (done.code, done.err) == (1, "")
     assert done.verdicts == [("a", "fail"), ("b", "pass")]
     case = done.cases[0]
     assert case["reason"] == "kmsg" and case["allowed"] == "no complaint in the kernel log"
-    assert case["seen"] == "cowbell-kmsg-test: hello" and case["seen"] in case["kmsg"]
+    assert case["seen"] == f"cowbell-kmsg-test ({device}): hello"
+    assert case["seen"] in case["kmsg"]
     place.assert_clean()
 
 
@@ -396,6 +398,7 @@ def test_complaint_of_the_kernel(place):
 def test_filesystem_that_never_answers_again(wedged):
     wedged.join()
     done = wedged.done
+    assert wedged.clean
     why = f"the filesystem of {wedged.directory} no longer answers"
     lost, last = done.err.splitlines()
     assert re.fullmatch(r"cowbell: process \d+ of a cannot be killed and is left behind", lost)

@@ -57,8 +57,8 @@ static void explain(struct world *w, const char *file, const char *how, uint64_t
 	while (wrong < run && bytes[wrong] != wanted[wrong])
 		wrong++;
 	/* Bytes that agree by chance in the middle of a wrong run are wrong as well. */
-	if (run < want->len && strcmp(held, "zeroes"))
-		wrong = run;
+	if (strcmp(held, "zeroes"))
+		wrong = run < want->len ? run : (size_t)want->len;
 	world_fail(w,
 		   arena_printf(w->arena, "%s[%" PRIu64 "..%" PRIu64 ") holds %s", file, off,
 				off + wrong, name_seg(w, want)),
@@ -124,12 +124,22 @@ static uint64_t skip_zeroes(const struct world *w, int fd, const struct rope *wa
 	return (uint64_t)data < last ? (uint64_t)data / DIRECT_ALIGN * DIRECT_ALIGN : last;
 }
 
+/* A range that ends beyond the largest offset is refused, whatever the file's size. */
+static ssize_t read_piece(int fd, uint8_t *buf, uint64_t off)
+{
+	const uint64_t room = INT64_MAX - off;
+
+	if (off >= INT64_MAX)
+		return 0;
+	return pread(fd, buf, room < PIECE_BYTES ? (size_t)room : PIECE_BYTES, (off_t)off);
+}
+
 /* Nothing comes after the end of file. */
 static bool ends_there(struct world *w, const struct wfile *f, int fd, const char *how,
 		       uint8_t *buf)
 {
 	const uint64_t size = f->model->rope.size;
-	const ssize_t got = size % DIRECT_ALIGN ? 0 : pread(fd, buf, PIECE_BYTES, (off_t)size);
+	const ssize_t got = size % DIRECT_ALIGN ? 0 : read_piece(fd, buf, size);
 
 	if (got > 0)
 		world_fail(w, world_text(w, "%s ends at %" PRIu64, f->path, size),
@@ -151,7 +161,7 @@ static bool read_and_compare(struct world *w, const struct wfile *f, int fd, con
 			off = next;
 		if (off >= want->size)
 			break;
-		got = pread(fd, buf, PIECE_BYTES, (off_t)off);
+		got = read_piece(fd, buf, off);
 		if (got < 0) {
 			world_fail(w, world_text(w, "%s can be read (%s)", f->path, how),
 				   "read of %s at %" PRIu64 ": %s", f->path, off, strerror(errno));

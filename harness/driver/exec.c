@@ -121,6 +121,8 @@ static const char *result_text(const struct world *w, const struct op_result *r)
 
 	if (r->err && r->sig)
 		return world_text(w, "%s+%s", errno_name(r->err), signal_name(r->sig));
+	if (r->sig && r->ret > 0)
+		return world_text(w, "%" PRId64 "+%s", r->ret, signal_name(r->sig));
 	if (r->sig)
 		return signal_name(r->sig);
 	if (r->err)

@@ -16,8 +16,8 @@
  * @record: as /dev/kmsg gives it, "4,123,456789,-;XFS (loop0): Internal error ...\n"
  * @device: last part of our device's name, "loop0"; NULL if it is unknown
  *
- * Only the kernel's own lines count. Lines that user space wrote count only if they start with
- * "cowbell-kmsg-test: ", which is how the check itself is tested.
+ * Only the kernel's own lines count, and those of user space that begin with "cowbell-kmsg-test
+ * (DEVICE): ", which is how the check itself is tested.
  */
 bool kmsg_bad(const char *record, const char *device);
 

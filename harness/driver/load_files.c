@@ -180,6 +180,9 @@ static bool read_open(struct loader *l, const struct at *at, const json_t *value
 			return false;
 		text = plus ? plus + 1 : NULL;
 	}
+	/* openat2(2) refuses O_PATH with an access mode. */
+	if ((f->open & O_PATH) && !how)
+		f->open &= ~(uint64_t)O_ACCMODE;
 	if ((f->open & O_DIRECT) && !load_need(l, at, NEED_DIRECT, false, NULL))
 		return false;
 	return true;

@@ -154,20 +154,43 @@ void rope_replace(struct rope *r, uint64_t off, const struct rope *with)
 	*r = next;
 }
 
-bool rope_equal(const struct rope *a, uint64_t a_off, const struct rope *b, uint64_t b_off,
-		uint64_t len)
+/* Do @len bytes of two segments agree? Zeroes and stamps have no byte in common. */
+static bool same_bytes(const struct seg *a, const struct seg *b, uint64_t len, uint32_t tag)
 {
+	if (a->pattern == b->pattern && a->off == b->off)
+		return true;
+	for (uint64_t at = 0; at < len; at += STAMP_SIZE) {
+		const size_t part = (size_t)min64(len - at, STAMP_SIZE);
+		uint8_t x[STAMP_SIZE], y[STAMP_SIZE];
+
+		stamp_fill(x, part, a->pattern, a->off + at, tag);
+		stamp_fill(y, part, b->pattern, b->off + at, tag);
+		if (memcmp(x, y, part) != 0)
+			return false;
+	}
+	return true;
+}
+
+enum bytes rope_compare(const struct rope *a, uint64_t a_off, const struct rope *b, uint64_t b_off,
+			uint64_t len, uint32_t tag)
+{
+	enum bytes answer = BYTES_EQUAL;
+
 	while (len) {
 		const struct seg x = rope_at(a, a_off), y = rope_at(b, b_off);
 		const uint64_t part = min64(len, min64(x.len, y.len));
 
-		if (!part || x.pattern != y.pattern || x.off != y.off || x.pattern == PATTERN_ANY)
-			return false;
+		if (!part)
+			return BYTES_DIFFER;
+		if (x.pattern == PATTERN_ANY || y.pattern == PATTERN_ANY)
+			answer = BYTES_UNKNOWN;
+		else if (!same_bytes(&x, &y, part, tag))
+			return BYTES_DIFFER;
 		a_off += part;
 		b_off += part;
 		len -= part;
 	}
-	return true;
+	return answer;
 }
 
 void rope_fill(const struct rope *r, uint64_t off, void *buf, size_t len, uint32_t tag)

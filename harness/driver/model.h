@@ -121,9 +121,16 @@ struct rope rope_slice(const struct rope *r, uint64_t off, uint64_t len);
  */
 void rope_replace(struct rope *r, uint64_t off, const struct rope *with);
 
-/** rope_equal() - same bytes in [off, off + len) of both; PATTERN_ANY equals nothing */
-bool rope_equal(const struct rope *a, uint64_t a_off, const struct rope *b, uint64_t b_off,
-		uint64_t len);
+/** enum bytes - how two ranges compare; BYTES_UNKNOWN if PATTERN_ANY is in it and nothing differs
+ */
+enum bytes { BYTES_EQUAL, BYTES_DIFFER, BYTES_UNKNOWN };
+
+/**
+ * rope_compare() - the bytes of [off, off + len) of two ropes; the ranges must lie within
+ * @tag: of this point: single bytes of different stamps may agree by chance, and that is equal
+ */
+enum bytes rope_compare(const struct rope *a, uint64_t a_off, const struct rope *b, uint64_t b_off,
+			uint64_t len, uint32_t tag);
 
 /** rope_zero() - are all bytes of [off, off + len) zeroes? The range must lie within */
 bool rope_zero(const struct rope *r, uint64_t off, uint64_t len);

@@ -98,8 +98,8 @@ struct world {
 	struct wfile *files;
 	struct wfd *fds;
 	struct wmap *maps;
-	/** @step_ns: CLOCK_REALTIME_COARSE when the step began; @step_mono_ns: CLOCK_MONOTONIC_COARSE,
-	 * to see whether somebody has set the clock since */
+	/** @step_ns: CLOCK_REALTIME_COARSE when the step began; @step_mono_ns:
+	 * CLOCK_MONOTONIC_COARSE, to see whether somebody has set the clock since */
 	int64_t step_ns, step_mono_ns;
 	/** @step: the step that runs now; NULL at the end of the point */
 	const struct step *step;

@@ -35,7 +35,6 @@ static void test_kmsg_bad__knows_a_complaint(void **state)
 		"4,1,2,-;BTRFS warning (device loop9): csum failed root 5 ino 257",
 		"2,1,2,-;EXT4-fs error (device loop0): ext4_lookup:1: inode #2: comm x",
 		"4,1,2,c;EXT4-fs error (device loop0) in x\n SUBSYSTEM=block\n DEVICE=b7:0",
-		"12,1,2,-;cowbell-kmsg-test: hello",
 	};
 
 	(void)state;
@@ -53,7 +52,7 @@ static void test_kmsg_bad__lets_chatter_pass(void **state)
 		"6,1,2,-;BTRFS info (device loop0): using crc32c checksum algorithm",
 		"4,1,2,-;cowbell: this file says WARNING: loudly",
 		"12,1,2,-;BUG: says a program of user space",
-		"12,1,2,-;a program quotes cowbell-kmsg-test: hello",
+		"12,1,2,-;a program quotes cowbell-kmsg-test (loop0): hello",
 		"30,1,2,-;systemd: WARNING: something",
 		"6,1,2,-;INFO: task force is ready",
 		"6,1,2,-;loop0: detected capacity change from 0 to 8\n BUG: in a property",
@@ -65,6 +64,16 @@ static void test_kmsg_bad__lets_chatter_pass(void **state)
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		if (kmsg_bad(good[i], "loop0"))
 			fail_msg("taken for bad: %s", good[i]);
+}
+
+static void test_kmsg_bad__can_be_tested_for_one_device(void **state)
+{
+	static const char line[] = "12,1,2,-;cowbell-kmsg-test (loop0): hello";
+
+	(void)state;
+	assert_true(kmsg_bad(line, "loop0"));
+	assert_false(kmsg_bad(line, "loop1"));
+	assert_false(kmsg_bad(line, NULL));
 }
 
 static void test_kmsg_bad__leaves_other_devices_to_their_users(void **state)
@@ -98,6 +107,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kmsg_bad__knows_a_complaint),
 		cmocka_unit_test(test_kmsg_bad__lets_chatter_pass),
+		cmocka_unit_test(test_kmsg_bad__can_be_tested_for_one_device),
 		cmocka_unit_test(test_kmsg_bad__leaves_other_devices_to_their_users),
 		cmocka_unit_test(test_kmsg_bad__survives_a_long_line),
 	};

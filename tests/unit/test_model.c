@@ -260,7 +260,7 @@ static void test_model__dedupe_changes_blocks_but_no_byte(void **state)
 	model_share(&p->m, &p->dst, 0, &p->src, 0, 4 * BLOCK, ORIGIN_SURE);
 	assert_true(common(p, 0, 0));
 	assert_false(p->dst.changed);
-	assert_true(rope_equal(&p->src.rope, 0, &p->dst.rope, 0, 4 * BLOCK));
+	assert_int_equal(rope_compare(&p->src.rope, 0, &p->dst.rope, 0, 4 * BLOCK, 0), BYTES_EQUAL);
 }
 
 static void test_model__punch_frees_whole_blocks(void **state)
@@ -284,7 +284,7 @@ static void test_model__unshare_parts_without_a_change(void **state)
 	assert_true(common(p, 0, 0));
 	assert_false(common(p, BLOCK, BLOCK));
 	assert_true(common(p, 2 * BLOCK, 2 * BLOCK));
-	assert_true(rope_equal(&p->src.rope, 0, &p->dst.rope, 0, 4 * BLOCK));
+	assert_int_equal(rope_compare(&p->src.rope, 0, &p->dst.rope, 0, 4 * BLOCK, 0), BYTES_EQUAL);
 }
 
 static void test_model__strip_follows_write(void **state)
@@ -307,8 +307,29 @@ static void test_model__unknown_content_equals_nothing(void **state)
 	struct pair *p = *state;
 
 	model_any(&p->m, &p->src, 0, BLOCK);
-	assert_false(rope_equal(&p->src.rope, 0, &p->src.rope, 0, 1));
-	assert_true(rope_equal(&p->src.rope, BLOCK, &p->src.rope, BLOCK, BLOCK));
+	assert_int_not_equal(rope_compare(&p->src.rope, 0, &p->src.rope, 0, 1, 0), BYTES_EQUAL);
+	assert_int_equal(rope_compare(&p->src.rope, BLOCK, &p->src.rope, BLOCK, BLOCK, 0),
+			 BYTES_EQUAL);
+}
+
+static void test_model__bytes_that_agree_by_chance_are_equal(void **state)
+{
+	struct pair *p = *state;
+	int equal = 0;
+
+	model_write(&p->m, &p->dst, 0, 4 * BLOCK, (struct data){ .pattern = 2 });
+	for (uint64_t at = 0; at < 4 * BLOCK; at++) {
+		uint8_t x, y;
+
+		rope_fill(&p->src.rope, at, &x, 1, 3);
+		rope_fill(&p->dst.rope, at, &y, 1, 3);
+		assert_int_equal(rope_compare(&p->src.rope, at, &p->dst.rope, at, 1, 3),
+				 x == y ? BYTES_EQUAL : BYTES_DIFFER);
+		equal += x == y;
+	}
+	assert_true(equal < 4 * BLOCK);
+	assert_int_equal(rope_compare(&p->src.rope, 0, &p->dst.rope, 0, 4 * BLOCK, 3),
+			 BYTES_DIFFER);
 }
 
 #define WITH_PAIR(test) cmocka_unit_test_setup_teardown(test, make_pair, drop_pair)
@@ -325,6 +346,7 @@ int main(void)
 		WITH_PAIR(test_model__unshare_parts_without_a_change),
 		cmocka_unit_test(test_model__strip_follows_write),
 		WITH_PAIR(test_model__unknown_content_equals_nothing),
+		WITH_PAIR(test_model__bytes_that_agree_by_chance_are_equal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,8 +77,17 @@ def values_for(run: state.Run) -> dict[str, str]:
     return values
 
 
+WITHOUT_VALUE = {
+    "dir2": "there is no second filesystem; ask for it with --second",
+    "remount": "what this filesystem holds does not outlive a remount",
+}
+
+
 def fill_in(words: Sequence[str], values: dict[str, str]) -> list[str]:
-    """The words with {name} replaced by its value; other braces stay as they are."""
+    """The words with {name} replaced by its value; other braces stay. Raises UsageError."""
+    for name, why in WITHOUT_VALUE.items():
+        if name not in values and any(f"{{{name}}}" in word for word in words):
+            raise UsageError(f"{{{name}}}: {why}")
     filled = []
     for word in words:
         for name, value in values.items():
