@@ -153,8 +153,19 @@ def test_command_that_is_not_there():
 @needs_root
 def test_other_braces_and_other_environment_stay(monkeypatch):
     monkeypatch.setenv("COWBELL_DIR2", "of somebody else")
-    done = run("tmpfs", script="echo '{x} {} {dir2}'; echo \"<$COWBELL_DIR2$COWBELL_REMOUNT>\"")
-    assert done.stdout == "{x} {} {dir2}\n<>\n"
+    done = run("tmpfs", script="echo '{x} {}'; echo \"<$COWBELL_DIR2$COWBELL_REMOUNT>\"")
+    assert done.stdout == "{x} {}\n<>\n"
+
+
+@needs_root
+@pytest.mark.parametrize("name, why", [
+    ("dir2", "there is no second filesystem; ask for it with --second"),
+    ("remount", "what this filesystem holds does not outlive a remount"),
+])
+def test_braces_that_stand_for_nothing(name, why):
+    done = run("tmpfs", script=f"echo '{{{name}}}'")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"cowbell fs: {{{name}}}: {why}\n"
 
 
 @needs_root

@@ -163,7 +163,7 @@ json_t *outcome_line(const struct outcome *o, const struct outcome_rules *rules,
 	if (o->kept)
 		put(&j, "kept", "%s", o->kept);
 	if (j.verdict <= VERDICT_XFAIL) {
-		char *again = emit_repeat(rules->again, o->point.seed, o->point.name);
+		char *again = emit_repeat(rules->again, o->point.seed, o->again);
 
 		json_object_set_new(j.more, "repeat", emit_text(again, strlen(again)));
 		free(again);

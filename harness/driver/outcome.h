@@ -16,6 +16,8 @@
 /** struct outcome - what the supervisor has seen of one child */
 struct outcome {
 	struct emit_point point;
+	/** @again: the SELECT argument that means the point */
+	const char *again;
 	/** @text, @len: what the child sent */
 	const char *text;
 	size_t len;

@@ -26,12 +26,15 @@ enum kind { KIND_PATH, KIND_NAME, KIND_TAG };
 
 /** struct rule - one SELECT argument */
 struct rule {
-	/** @text: as it was given; @pattern: what is matched */
-	const char *text, *pattern;
+	/** @text: as it was given; @pattern: what is matched; @path: the path in it, if it is one
+	 */
+	const char *text, *pattern, *path;
 	enum kind kind;
 	bool negated, matched;
 	/** @folder: a path of a folder */
 	bool folder;
+	/** @labels: of a path of one point, "[len=2B]", or NULL */
+	const char *labels;
 };
 
 /** struct found - a case file */
@@ -266,10 +269,24 @@ static const char *escape(struct arena *a, const char *text)
 	return escaped;
 }
 
+/* "x/case.json[len=2B]" is a path, and the labels of one point. */
+static const char *split_labels(struct arena *a, const char *text, const char **labels)
+{
+	const char *bracket = strchr(text, '[');
+	const char *path = bracket ? arena_printf(a, "%.*s", (int)(bracket - text), text) : text;
+	struct stat st;
+
+	*labels = NULL;
+	if (!bracket || !stat(text, &st) || stat(path, &st) || !S_ISREG(st.st_mode))
+		return text;
+	*labels = bracket;
+	return path;
+}
+
 static struct rule make_rule(struct arena *a, const char *text)
 {
 	struct rule r = { .text = text, .negated = *text == '!' };
-	const char *rest = text + r.negated;
+	const char *rest = split_labels(a, text + r.negated, &r.labels);
 	struct stat st;
 
 	if (!strncmp(rest, "tag:", 4)) {
@@ -278,6 +295,7 @@ static struct rule make_rule(struct arena *a, const char *text)
 	} else if (!stat(rest, &st)) {
 		r.kind = KIND_PATH;
 		r.folder = S_ISDIR(st.st_mode);
+		r.path = rest;
 		r.pattern = real_path(a, rest);
 	} else {
 		r.kind = KIND_NAME;
@@ -315,6 +333,12 @@ static bool path_matches(const struct rule *r, const char *real)
 	       (!real[len] || real[len] == '/' || len == 1);
 }
 
+/* "[len=2B]" of "errno/overlap[len=2B]", "" if the case has but one point. */
+static const char *labels_of(const struct casefile *file, size_t point)
+{
+	return load_point_name(file, point) + strlen(file->name);
+}
+
 static bool rule_matches(const struct rule *r, const struct found *f, size_t point)
 {
 	switch (r->kind) {
@@ -325,7 +349,9 @@ static bool rule_matches(const struct rule *r, const struct found *f, size_t poi
 	case KIND_PATH:
 		break;
 	}
-	return path_matches(r, f->real);
+	if (!path_matches(r, f->real))
+		return false;
+	return !r->labels || !strcmp(r->labels, labels_of(f->file, point));
 }
 
 static bool is_meant(struct rule *rules, int count, bool all, const struct found *f, size_t i)
@@ -347,9 +373,20 @@ static bool is_meant(struct rule *rules, int count, bool all, const struct found
 	return meant && !away;
 }
 
+/* What selects this point again: its name, if it is one of this program's cases, or its path. */
+static const char *again(struct selection *s, const struct found *f, const char *folder, size_t i)
+{
+	const size_t len = folder ? strlen(folder) : 0;
+
+	if (len && !strncmp(f->real, folder, len) && f->real[len] == '/')
+		return load_point_name(f->file, i);
+	return arena_printf(s->arena, "%s%s", f->path, labels_of(f->file, i));
+}
+
 static void choose(const struct finder *f, struct selection *s, struct rule *rules, int count,
 		   bool all)
 {
+	const char *folder = real_path(s->arena, select_folder(s->arena));
 	size_t points = 0;
 
 	for (size_t i = 0; i < f->count; i++)
@@ -361,6 +398,7 @@ static void choose(const struct finder *f, struct selection *s, struct rule *rul
 				s->points[s->points_count++] = (struct selected){
 					.file = f->found[i].file,
 					.point = k,
+					.again = again(s, &f->found[i], folder, k),
 				};
 }
 
@@ -397,7 +435,7 @@ bool select_points(struct selection *s, int count, char *const *args)
 	for (int i = 0; i < count; i++) {
 		if (rules[i].kind != KIND_PATH || rules[i].negated)
 			continue;
-		good &= add_path(&f, args[i]);
+		good &= add_path(&f, rules[i].path);
 		defaults = false;
 	}
 	for (int i = 0; i < count; i++)

@@ -2,7 +2,7 @@
 /*
  * SELECT arguments: which points of which cases are meant.
  *
- *   PATH        a case file, or a folder of them
+ *   PATH        a case file, a folder of them, or one point of a file: "my.json[len=2B]"
  *   NAME        the name of a case, of one of its points, or of a folder of cases; '*' and '?'
  *               stand for any text and any letter, brackets for themselves
  *   tag:WORD    what bears the tag
@@ -20,6 +20,8 @@
 struct selected {
 	const struct casefile *file;
 	size_t point;
+	/** @again: the SELECT argument that means this point alone */
+	const char *again;
 };
 
 /** struct selection - what was selected, ordered by name; and all files that were read for it */

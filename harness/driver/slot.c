@@ -149,6 +149,7 @@ static int fill(struct slot *slot, const struct supervise *s, struct point *p,
 		return -ENOMEM;
 	memset(slot->now, 0, sizeof(*slot->now));
 	slot->point = p;
+	slot->index = t->index;
 	slot->round = t->round;
 	slot->len = 0;
 	slot->timeout_s = p->timeout_s ? p->timeout_s : s->timeout_s;

@@ -20,6 +20,8 @@ struct slot {
 	/* 0: the slot is free */
 	pid_t pid;
 	struct point *point;
+	/* number of the point in the run */
+	size_t index;
 	unsigned int round;
 	char folder[24];
 	/* where the result comes from, and the socket for hooks; -1 if not open */

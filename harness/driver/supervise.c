@@ -148,6 +148,7 @@ static void finish(struct loop *l, struct slot *slot, int status, bool abandoned
 	struct outcome_rules rules = { s->quirks, &s->place, &s->again };
 	struct outcome o = {
 		.point = describe(s, slot->point, slot->round),
+		.again = s->points[slot->index].again,
 		.text = slot->text,
 		.len = slot->len,
 		.status = status,

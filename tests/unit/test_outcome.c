@@ -50,6 +50,7 @@ static struct outcome said(const char *name, const char *text)
 	static const struct exec_now now = { "steps[1]", "clone from=a" };
 	struct outcome o = {
 		.point = { .name = name, .strength = STRENGTH_MUST, .seed = 7 },
+		.again = name,
 		.text = text,
 		.len = strlen(text),
 		.timeout_s = 60,
