@@ -212,6 +212,13 @@ fuzz: $(FUZZERS)	## feed the loader with broken cases for FUZZ_SECONDS=60
 schema: $(BUILD)/cowbell	## write cases/schema.json from the driver's tables
 	$(BUILD)/cowbell lint --schema >cases/schema.json
 
+.PHONY: coverage catalogue
+coverage: $(BUILD)/cowbell	## which statement about the calls is checked by which cases
+	harness/runner/cowbell-coverage --cowbell $(BUILD)/cowbell
+
+catalogue: $(BUILD)/cowbell	## write docs/catalogue.md, the page of all cases
+	harness/runner/cowbell-coverage --cowbell $(BUILD)/cowbell --catalogue >docs/catalogue.md
+
 .PHONY: tidy
 tidy: $(BUILD)/cowbell	## the rules of the house that no other tool knows
 	ci/tidy
@@ -228,7 +235,7 @@ SHARE_DIR = $(DESTDIR)$(PREFIX)/share/cowbell
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/cowbell
 RUNNER_FILES := $(shell find harness/runner -type f ! -name '*.pyc' 2>/dev/null | sort)
 CASE_FILES := $(shell find cases -name '*.json' ! -path 'cases/invalid/*' 2>/dev/null | sort)
-DOC_FILES := $(wildcard README.md LICENSE docs/*.md)
+DOC_FILES := $(wildcard README.md LICENSE docs/*.md docs/*.json)
 
 .PHONY: install
 install: all	## install below PREFIX

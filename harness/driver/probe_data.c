@@ -161,7 +161,8 @@ void try_splice(struct lab *l)
 
 	if (!pair(l))
 		return;
-	if (pipe2(pipe_fd, O_CLOEXEC)) {
+	/* A kernel that says it moved what it did not must not leave us waiting. */
+	if (pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK)) {
 		lab_setup(l, errno);
 		return;
 	}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Bugs of FICLONE and FICLONERANGE. Each is there once for either call. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/resource.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#include "hands.h"
+
+#define CAPABILITIES	"security.capability"
+#define CAPABILITY_SIZE 64
+/* What "big" means to the mutant that gives up midway. */
+#define MIDWAY_BLOCKS 4
+
+/* Bytes that the call is to clone; 0 if it makes no sense. */
+static uint64_t span(const struct call *c)
+{
+	const uint64_t size = size_of(c->from);
+
+	if (c->len)
+		return c->len;
+	return size > c->from_off ? size - c->from_off : 0;
+}
+
+static long drop_last_block(struct call *c)
+{
+	const uint64_t len = span(c), block = block_of(c->to), whole = len ? (len - 1) / block : 0;
+	struct kept last = keep(c->to, c->to_off + whole * block, len - whole * block);
+	const long ret = call_real(c);
+
+	if (!ret && len && put_back(&last, last.off, last.len))
+		acted();
+	forget(&last);
+	return ret;
+}
+
+static long take_wrong_block(struct call *c)
+{
+	const uint64_t block = block_of(c->to), len = span(c), size = size_of(c->from);
+	const long ret = call_real(c);
+
+	if (!ret && len >= 2 * block && c->from_off + 2 * block <= size &&
+	    clone_piece(c->from, c->from_off + block, block, c->to, c->to_off))
+		acted();
+	return ret;
+}
+
+static long copy_instead(struct call *c)
+{
+	const uint64_t len = span(c);
+	const long ret = call_real(c);
+
+	if (!ret && len) {
+		unshare(c->to, c->to_off, len);
+		acted();
+	}
+	return ret;
+}
+
+/* The real call first: this kernel still refuses what is to be refused. */
+static long do_nothing(struct call *c)
+{
+	const uint64_t size = size_of(c->to), len = span(c);
+	struct kept old = keep(c->to, c->to_off, len);
+	const long ret = call_real(c);
+
+	if (!ret && put_back(&old, old.off, old.len)) {
+		resize(c->to, size);
+		acted();
+	}
+	forget(&old);
+	return ret;
+}
+
+static long leave_tail_out(struct call *c)
+{
+	const uint64_t size = size_of(c->to), end = c->to_off + span(c);
+	const uint64_t whole = round_down(end, block_of(c->to));
+	const long ret = call_real(c);
+
+	if (!ret && whole < end && end > size && whole >= size) {
+		resize(c->to, whole);
+		acted();
+	}
+	return ret;
+}
+
+static long show_stale_gap(struct call *c)
+{
+	const uint64_t size = size_of(c->to), block = block_of(c->to);
+	const uint64_t gap = c->to_off > size ? smaller(c->to_off - size, 4 * block) : 0;
+	const long ret = call_real(c);
+
+	if (!ret && gap && poke_garbage(c->to, size, gap))
+		acted();
+	return ret;
+}
+
+static long take_zero_for_nothing(struct call *c)
+{
+	if (c->len || !span(c))
+		return call_real(c);
+	acted();
+	return 0;
+}
+
+static long accept_overlap(struct call *c)
+{
+	const uint64_t len = span(c);
+	const long ret = call_real(c);
+
+	if (!ret || errno != EINVAL || !same_file(c->from, c->to) ||
+	    c->from_off >= c->to_off + len || c->to_off >= c->from_off + len)
+		return ret;
+	acted();
+	return 0;
+}
+
+static long accept_unaligned(struct call *c)
+{
+	const uint64_t block = block_of(c->to);
+	const long ret = call_real(c);
+
+	if (!ret || errno != EINVAL ||
+	    (!(c->from_off % block) && !(c->to_off % block) && !(c->len % block)))
+		return ret;
+	acted();
+	return 0;
+}
+
+static long accept_inner_tail(struct call *c)
+{
+	const uint64_t end = c->to_off + span(c);
+	const long ret = call_real(c);
+
+	if (!ret || errno != EINVAL || end >= size_of(c->to) || !(end % block_of(c->to)) ||
+	    c->from_off + span(c) != size_of(c->from))
+		return ret;
+	acted();
+	return 0;
+}
+
+static long shorten_at_source_end(struct call *c)
+{
+	const uint64_t size = size_of(c->from);
+	long ret = call_real(c);
+
+	if (ret && errno == EINVAL && c->from_off < size && c->len > size - c->from_off) {
+		c->len = size - c->from_off;
+		ret = call_real(c);
+		acted();
+	}
+	return ret;
+}
+
+static long keep_times(struct call *c)
+{
+	struct statx before;
+	long ret;
+
+	track_times(c->to, &before);
+	ret = call_real(c);
+	if (!ret) {
+		track_hide(c->to, &before);
+		acted();
+	}
+	return ret;
+}
+
+static long touch_source(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (!ret) {
+		move_mtime(c->from);
+		acted();
+	}
+	return ret;
+}
+
+static long keep_suid(struct call *c)
+{
+	struct stat before, after;
+	const int known = fstat(c->to, &before);
+	const long ret = call_real(c);
+
+	if (!ret && !known && !fstat(c->to, &after) && before.st_mode != after.st_mode &&
+	    !fchmod(c->to, before.st_mode & 07777))
+		acted();
+	return ret;
+}
+
+static long keep_capabilities(struct call *c)
+{
+	char value[CAPABILITY_SIZE];
+	const ssize_t size = fgetxattr(c->to, CAPABILITIES, value, sizeof(value));
+	const long ret = call_real(c);
+
+	if (!ret && size > 0 && !fsetxattr(c->to, CAPABILITIES, value, (size_t)size, 0))
+		acted();
+	return ret;
+}
+
+static long cut_destination(struct call *c)
+{
+	const uint64_t end = c->to_off + span(c), size = size_of(c->to);
+	const long ret = call_real(c);
+
+	if (!ret && size > end) {
+		resize(c->to, end);
+		acted();
+	}
+	return ret;
+}
+
+static long grow_to_block(struct call *c)
+{
+	const uint64_t end = c->to_off + span(c), block = block_of(c->to);
+	const long ret = call_real(c);
+
+	if (!ret && end % block && size_of(c->to) == end) {
+		resize(c->to, round_up(end, block));
+		acted();
+	}
+	return ret;
+}
+
+static long forget_to_grow(struct call *c)
+{
+	const uint64_t size = size_of(c->to);
+	const long ret = call_real(c);
+
+	if (!ret && size_of(c->to) > size) {
+		resize(c->to, size);
+		acted();
+	}
+	return ret;
+}
+
+static void zero_dirt(uint64_t off, uint64_t len, void *context)
+{
+	const struct call *c = context;
+
+	if (poke_zeroes(c->to, c->to_off + (off - c->from_off), len))
+		acted();
+}
+
+static long skip_flush(struct call *c)
+{
+	const uint64_t len = span(c);
+	const long ret = call_real(c);
+
+	if (!ret)
+		track_dirty(c->from, c->from_off, len, zero_dirt, c);
+	return ret;
+}
+
+static long give_up_midway(struct call *c)
+{
+	const uint64_t len = span(c), part = MIDWAY_BLOCKS * block_of(c->to);
+	struct kept old = keep(c->to, c->to_off + part, len > part ? len - part : 0);
+	const long ret = call_real(c);
+
+	if (!ret && put_back(&old, old.off, old.len))
+		acted();
+	forget(&old);
+	return ret;
+}
+
+/* Holes of the source let through what the destination held. */
+static long skip_holes(struct call *c)
+{
+	const uint64_t len = span(c);
+	struct kept old = keep(c->to, c->to_off, len);
+	const int in = reopen(c->from, O_RDONLY);
+	off_t hole = in < 0 ? -1 : kernel()->lseek(in, (off_t)c->from_off, SEEK_HOLE), data;
+	const long ret = call_real(c);
+
+	while (!ret && hole >= 0 && (uint64_t)hole < c->from_off + len) {
+		data = kernel()->lseek(in, hole, SEEK_DATA);
+		if (data < 0 || (uint64_t)data > c->from_off + len)
+			data = (off_t)(c->from_off + len);
+		if (put_back(&old, c->to_off + ((uint64_t)hole - c->from_off),
+			     (uint64_t)(data - hole)))
+			acted();
+		hole = kernel()->lseek(in, data, SEEK_HOLE);
+	}
+	if (in >= 0)
+		close(in);
+	forget(&old);
+	return ret;
+}
+
+/* The call again, with descriptors that are open for what it needs. */
+static long by_other_descriptors(struct call *c, int to_flags)
+{
+	struct call other = *c;
+	long ret = -1;
+
+	other.from = reopen(c->from, O_RDONLY);
+	other.to = reopen(c->to, to_flags);
+	if (other.from >= 0 && other.to >= 0)
+		ret = call_real(&other);
+	if (other.from >= 0)
+		close(other.from);
+	if (other.to >= 0)
+		close(other.to);
+	if (!ret)
+		acted();
+	else
+		errno = EBADF;
+	return ret;
+}
+
+static bool regular_pair(const struct call *c)
+{
+	return is_regular(c->from) && is_regular(c->to) &&
+	       !((flags_of(c->from) | flags_of(c->to)) & O_PATH);
+}
+
+static long write_by_reader(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (!ret || errno != EBADF || !regular_pair(c) || (flags_of(c->to) & O_ACCMODE) != O_RDONLY)
+		return ret;
+	return by_other_descriptors(c, O_WRONLY);
+}
+
+static long read_by_writer(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (!ret || errno != EBADF || !regular_pair(c) ||
+	    (flags_of(c->from) & O_ACCMODE) != O_WRONLY)
+		return ret;
+	return by_other_descriptors(c, O_WRONLY);
+}
+
+static long ignore_append(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (!ret || errno != EBADF || !regular_pair(c) || !(flags_of(c->to) & O_APPEND))
+		return ret;
+	return by_other_descriptors(c, O_WRONLY);
+}
+
+static long ignore_errno(struct call *c, int err)
+{
+	const long ret = call_real(c);
+
+	if (!ret || errno != err)
+		return ret;
+	acted();
+	return 0;
+}
+
+static long ignore_immutable(struct call *c)
+{
+	return ignore_errno(c, EPERM);
+}
+
+static long ignore_swap(struct call *c)
+{
+	return ignore_errno(c, ETXTBSY);
+}
+
+static long ignore_full_disk(struct call *c)
+{
+	return ignore_errno(c, ENOSPC);
+}
+
+static long ignore_limit(struct call *c)
+{
+	struct rlimit limit, none;
+	long ret;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return call_real(c);
+	none = limit;
+	none.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &none);
+	ret = call_real(c);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	acted();
+	return ret;
+}
+
+static long move_position(struct call *c)
+{
+	const uint64_t len = span(c);
+	const long ret = call_real(c);
+
+	if (!ret && kernel()->lseek(c->to, (off_t)len, SEEK_CUR) > 0)
+		acted();
+	return ret;
+}
+
+#define BOTH(name_, run_, loses_) \
+	{ .name = "clone-" name_, \
+	  .subject = "clone", \
+	  .loses = loses_, \
+	  .kind = CALL_CLONE, \
+	  .run = run_ }, \
+	{ \
+		.name = "clone-range-" name_, .subject = "clone_range", .loses = loses_, \
+		.kind = CALL_CLONE_RANGE, .run = run_ \
+	}
+
+#define RANGE(name_, run_, loses_) \
+	{ \
+		.name = "clone-range-" name_, .subject = "clone_range", .loses = loses_, \
+		.kind = CALL_CLONE_RANGE, .run = run_ \
+	}
+
+const struct mutant clone_mutants[] = {
+	BOTH("drops-last-block", drop_last_block,
+	     "the end of the copy holds what was there before"),
+	BOTH("takes-wrong-block", take_wrong_block, "the copy begins with another block's data"),
+	BOTH("copies-instead-of-sharing", copy_instead, "a clone takes as much space as a copy"),
+	BOTH("does-nothing", do_nothing, "the copy is not there, although all is said to be well"),
+	BOTH("leaves-tail-out", leave_tail_out, "a file that fills no whole block loses its end"),
+	RANGE("shows-stale-gap", show_stale_gap, "foreign data shows between old end and clone"),
+	RANGE("takes-length-0-for-nothing", take_zero_for_nothing,
+	      "a clone up to the end of file copies nothing"),
+	BOTH("accepts-overlap", accept_overlap, "a file is cloned onto itself, and nothing done"),
+	RANGE("accepts-unaligned", accept_unaligned, "an impossible clone is said to be made"),
+	BOTH("accepts-tail-in-the-middle", accept_inner_tail,
+	     "a partial block is said to lie where no partial block can"),
+	RANGE("shortens-at-source-end", shorten_at_source_end,
+	      "less than was asked for is cloned, and nobody told"),
+	BOTH("keeps-times", keep_times, "backup and make do not see that the file changed"),
+	BOTH("touches-source", touch_source, "reading a file makes it look changed"),
+	BOTH("keeps-suid", keep_suid, "anybody who may write makes a set-user-ID program"),
+	BOTH("keeps-capabilities", keep_capabilities, "new content runs with old capabilities"),
+	BOTH("cuts-longer-destination", cut_destination, "data behind the range is gone"),
+	BOTH("grows-to-whole-block", grow_to_block, "files get zeroes at their end"),
+	BOTH("forgets-to-grow", forget_to_grow, "data beyond the old end is not there"),
+	BOTH("skips-flush-of-source", skip_flush, "what was just written is zeroes in the copy"),
+	BOTH("gives-up-midway", give_up_midway, "the rest of a long range is not cloned"),
+	BOTH("skips-holes", skip_holes, "old data shows where the source is a hole"),
+	BOTH("writes-by-read-only-descriptor", write_by_reader, "who may only read can write"),
+	BOTH("reads-by-write-only-descriptor", read_by_writer, "who may only write can read"),
+	BOTH("ignores-o-append", ignore_append, "an append-only descriptor overwrites data"),
+	BOTH("ignores-immutable", ignore_immutable, "a file that nobody may change is said to be"),
+	BOTH("ignores-swap", ignore_swap, "active swap space is said to be cloned"),
+	BOTH("ignores-full-disk", ignore_full_disk,
+	     "a clone for which there is no room is not there"),
+	BOTH("ignores-size-limit", ignore_limit, "RLIMIT_FSIZE does not hold"),
+	BOTH("moves-position", move_position, "the next write goes to a wrong place"),
+	MUTANTS_END,
+};

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Bugs of copy_file_range, sendfile and splice. What the three have in common is there for each. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hands.h"
+
+static uint64_t from_at(const struct call *c)
+{
+	return c->from_ptr ? (uint64_t)*c->from_ptr : position_of(c->from);
+}
+
+static uint64_t to_at(const struct call *c)
+{
+	return c->to_ptr ? (uint64_t)*c->to_ptr : position_of(c->to);
+}
+
+/* Move what says how far the copy is: the offset argument, or the file position. */
+static void advance(off_t *ptr, int fd, long count)
+{
+	if (ptr)
+		*ptr += count;
+	else
+		kernel()->lseek(fd, count, SEEK_CUR);
+}
+
+/* Where the destination's new bytes are after a call that returned @ret; pipes have no place. */
+static uint64_t wrote_at(const struct call *c, long ret)
+{
+	return to_at(c) - (uint64_t)ret;
+}
+
+static long say_full(struct call *c)
+{
+	const uint64_t at = from_at(c), size = size_of(c->from), len = c->len;
+	const uint64_t most = at < size ? smaller(len, size - at) : 0;
+	long ret, missing;
+
+	if (most < 2 || !is_regular(c->from))
+		return call_real(c);
+	c->len = most / 2;
+	ret = call_real(c);
+	c->len = len;
+	if (ret <= 0)
+		return ret;
+	missing = (long)most - ret;
+	advance(c->from_ptr, c->from, missing);
+	if (is_regular(c->to))
+		advance(c->to_ptr, c->to, missing);
+	acted();
+	return (long)most;
+}
+
+static long say_less(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (ret < 2)
+		return ret;
+	if (is_regular(c->from))
+		advance(c->from_ptr, c->from, -1);
+	if (is_regular(c->to))
+		advance(c->to_ptr, c->to, -1);
+	acted();
+	return ret - 1;
+}
+
+static long copy_too_much(struct call *c)
+{
+	const uint64_t at = from_at(c), size = size_of(c->from);
+	long ret;
+
+	if (!is_regular(c->from) || !c->len || at >= size || c->len >= size - at)
+		return call_real(c);
+	c->len++;
+	ret = call_real(c);
+	c->len--;
+	acted();
+	return ret;
+}
+
+static long forget_pointer(struct call *c, off_t *ptr)
+{
+	const off_t before = ptr ? *ptr : 0;
+	const long ret = call_real(c);
+
+	if (ret > 0 && ptr) {
+		*ptr = before;
+		acted();
+	}
+	return ret;
+}
+
+static long forget_from_pointer(struct call *c)
+{
+	return forget_pointer(c, c->from_ptr);
+}
+
+static long forget_to_pointer(struct call *c)
+{
+	return forget_pointer(c, c->to_ptr);
+}
+
+static long move_pointers_on_error(struct call *c)
+{
+	const long ret = call_real(c);
+	const int err = errno;
+
+	if (ret < 0 && (c->from_ptr || c->to_ptr)) {
+		if (c->from_ptr)
+			*c->from_ptr += 1;
+		if (c->to_ptr)
+			*c->to_ptr += 1;
+		acted();
+	}
+	errno = err;
+	return ret;
+}
+
+static long move_position(struct call *c, const off_t *ptr, int fd)
+{
+	const long ret = call_real(c);
+
+	if (ret > 0 && ptr && kernel()->lseek(fd, ret, SEEK_CUR) >= 0)
+		acted();
+	return ret;
+}
+
+static long move_from_position(struct call *c)
+{
+	return move_position(c, c->from_ptr, c->from);
+}
+
+static long move_to_position(struct call *c)
+{
+	return move_position(c, c->to_ptr, c->to);
+}
+
+static long leave_position(struct call *c, const off_t *ptr, int fd)
+{
+	const long ret = call_real(c);
+
+	if (ret > 0 && !ptr && kernel()->lseek(fd, -ret, SEEK_CUR) >= 0)
+		acted();
+	return ret;
+}
+
+static long leave_from_position(struct call *c)
+{
+	return leave_position(c, c->from_ptr, c->from);
+}
+
+static long leave_to_position(struct call *c)
+{
+	return leave_position(c, c->to_ptr, c->to);
+}
+
+/* A block later in the source than asked, where there is enough of it. */
+static long take_wrong_place(struct call *c)
+{
+	const uint64_t block = block_of(c->from);
+	long ret;
+
+	if (!is_regular(c->from) || from_at(c) + c->len + block > size_of(c->from) || !c->len)
+		return call_real(c);
+	advance(c->from_ptr, c->from, (long)block);
+	ret = call_real(c);
+	advance(c->from_ptr, c->from, -(long)block);
+	if (ret > 0)
+		acted();
+	return ret;
+}
+
+static long spoil_tail(struct call *c)
+{
+	const long ret = call_real(c);
+	uint64_t end, part;
+
+	if (ret <= 0 || !is_regular(c->to))
+		return ret;
+	end = to_at(c);
+	part = end % block_of(c->to);
+	part = smaller(part ? part : 1, (uint64_t)ret);
+	if (poke_zeroes(c->to, end - part, part))
+		acted();
+	return ret;
+}
+
+static long ignore_append(struct call *c)
+{
+	struct call other = *c;
+	const int flags = flags_of(c->to);
+	const long ret = call_real(c);
+	const int err = errno;
+	long again;
+
+	if (ret >= 0 || !(flags & O_APPEND) || !is_regular(c->to) ||
+	    (flags & O_ACCMODE) == O_RDONLY)
+		return ret;
+	other.to = reopen(c->to, O_WRONLY);
+	if (other.to < 0) {
+		errno = err;
+		return ret;
+	}
+	again = call_real(&other);
+	close(other.to);
+	acted();
+	return again;
+}
+
+static long keep_times(struct call *c)
+{
+	struct statx before;
+	long ret;
+
+	track_times(c->to, &before);
+	ret = call_real(c);
+	if (ret > 0 && is_regular(c->to)) {
+		track_hide(c->to, &before);
+		acted();
+	}
+	return ret;
+}
+
+static long keep_suid(struct call *c)
+{
+	struct stat before, after;
+	const int known = fstat(c->to, &before);
+	const long ret = call_real(c);
+
+	if (ret > 0 && !known && !fstat(c->to, &after) && before.st_mode != after.st_mode &&
+	    !fchmod(c->to, before.st_mode & 07777))
+		acted();
+	return ret;
+}
+
+static long touch_source(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (ret > 0 && is_regular(c->from)) {
+		move_mtime(c->from);
+		acted();
+	}
+	return ret;
+}
+
+static long refuse(int err)
+{
+	acted();
+	errno = err;
+	return -1;
+}
+
+static long refuse_at_end(struct call *c)
+{
+	const uint64_t len = c->len;
+	const long ret = call_real(c);
+
+	return !ret && len && is_regular(c->from) ? refuse(EINVAL) : ret;
+}
+
+static long refuse_nothing(struct call *c)
+{
+	const uint64_t len = c->len;
+	const long ret = call_real(c);
+
+	return !ret && !len ? refuse(EINVAL) : ret;
+}
+
+static long ignore_flags(struct call *c)
+{
+	if (c->flags) {
+		c->flags = 0;
+		acted();
+	}
+	return call_real(c);
+}
+
+/* No length, no checks. */
+static long accept_all_for_nothing(struct call *c)
+{
+	const uint64_t len = c->len;
+	const long ret = call_real(c);
+
+	if (ret >= 0 || len)
+		return ret;
+	acted();
+	return 0;
+}
+
+static long refuse_across_end(struct call *c)
+{
+	const uint64_t at = from_at(c), size = size_of(c->from);
+
+	if (is_regular(c->from) && at < size && c->len > size - at && c->len < INT64_MAX)
+		return refuse(EINVAL);
+	return call_real(c);
+}
+
+/* What is asked for beyond the source's end comes as zeroes. */
+static long read_beyond_end(struct call *c)
+{
+	const uint64_t at = from_at(c), size = size_of(c->from), len = c->len;
+	const long ret = call_real(c);
+	long more;
+
+	if (ret <= 0 || at + (uint64_t)ret != size || len <= (uint64_t)ret || len > KEEP_BYTES_MAX)
+		return ret;
+	more = (long)len - ret;
+	if (!poke_zeroes(c->to, to_at(c), (uint64_t)more))
+		return ret;
+	advance(c->from_ptr, c->from, more);
+	advance(c->to_ptr, c->to, more);
+	acted();
+	return (long)len;
+}
+
+static long accept_overlap(struct call *c)
+{
+	const uint64_t from = from_at(c), to = to_at(c);
+	const long ret = call_real(c);
+
+	if (ret >= 0 || errno != EINVAL || c->flags || !same_file(c->from, c->to) ||
+	    from >= to + c->len || to >= from + c->len)
+		return ret;
+	advance(c->from_ptr, c->from, (long)c->len);
+	advance(c->to_ptr, c->to, (long)c->len);
+	acted();
+	return (long)c->len;
+}
+
+static long cut_destination(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (ret > 0 && is_regular(c->to) && size_of(c->to) > to_at(c)) {
+		resize(c->to, to_at(c));
+		acted();
+	}
+	return ret;
+}
+
+/* Only the first call of a loop copies. */
+static long stop_early(struct call *c)
+{
+	const uint64_t at = from_at(c);
+
+	if (is_regular(c->from) && at && at < size_of(c->from) && c->len) {
+		acted();
+		return 0;
+	}
+	return call_real(c);
+}
+
+static long skip_holes(struct call *c)
+{
+	const uint64_t to = to_at(c), from = from_at(c);
+	struct kept old =
+		keep(c->to, to, smaller(c->len, size_of(c->to) > to ? size_of(c->to) - to : 0));
+	const int in = reopen(c->from, O_RDONLY);
+	off_t hole = in < 0 ? -1 : kernel()->lseek(in, (off_t)from, SEEK_HOLE), data;
+	const long ret = call_real(c);
+	const uint64_t end = from + (ret > 0 ? (uint64_t)ret : 0);
+
+	while (ret > 0 && hole >= 0 && (uint64_t)hole < end) {
+		data = kernel()->lseek(in, hole, SEEK_DATA);
+		if (data < 0 || (uint64_t)data > end)
+			data = (off_t)end;
+		if (put_back(&old, to + ((uint64_t)hole - from), (uint64_t)(data - hole)))
+			acted();
+		hole = kernel()->lseek(in, data, SEEK_HOLE);
+	}
+	if (in >= 0)
+		close(in);
+	forget(&old);
+	return ret;
+}
+
+/** struct copied - where a finished copy came from and went to */
+struct copied {
+	int to;
+	uint64_t from_off, to_off;
+};
+
+static void zero_dirt(uint64_t off, uint64_t len, void *context)
+{
+	const struct copied *copied = context;
+
+	if (poke_zeroes(copied->to, copied->to_off + (off - copied->from_off), len))
+		acted();
+}
+
+static long skip_flush(struct call *c)
+{
+	const uint64_t from = from_at(c);
+	const long ret = call_real(c);
+
+	if (ret > 0) {
+		struct copied copied = { c->to, from, wrote_at(c, ret) };
+
+		track_dirty(c->from, from, (uint64_t)ret, zero_dirt, &copied);
+	}
+	return ret;
+}
+
+static long ignore_limit(struct call *c)
+{
+	struct rlimit limit, none;
+	long ret;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return call_real(c);
+	none = limit;
+	none.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &none);
+	ret = call_real(c);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	acted();
+	return ret;
+}
+
+/* The same call with descriptors that are open for it. */
+static long by_other_descriptors(struct call *c)
+{
+	struct call other = *c;
+	const off_t to = (off_t)to_at(c), from = (off_t)from_at(c);
+	long ret = -1;
+
+	other.from = reopen(c->from, O_RDONLY);
+	other.to = reopen(c->to, O_WRONLY);
+	if (other.from >= 0 && other.to >= 0) {
+		kernel()->lseek(other.from, from, SEEK_SET);
+		kernel()->lseek(other.to, to, SEEK_SET);
+		ret = call_real(&other);
+	}
+	if (other.from >= 0)
+		close(other.from);
+	if (other.to >= 0)
+		close(other.to);
+	if (ret < 0) {
+		errno = EBADF;
+		return -1;
+	}
+	if (!c->from_ptr)
+		advance(NULL, c->from, ret);
+	if (!c->to_ptr)
+		advance(NULL, c->to, ret);
+	acted();
+	return ret;
+}
+
+static bool usable(const struct call *c)
+{
+	return is_regular(c->from) && is_regular(c->to) &&
+	       !((flags_of(c->from) | flags_of(c->to)) & (O_PATH | O_APPEND));
+}
+
+static long write_by_reader(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (ret >= 0 || errno != EBADF || !usable(c) || (flags_of(c->to) & O_ACCMODE) != O_RDONLY)
+		return ret;
+	return by_other_descriptors(c);
+}
+
+static long read_by_writer(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (ret >= 0 || errno != EBADF || !usable(c) || (flags_of(c->from) & O_ACCMODE) != O_WRONLY)
+		return ret;
+	return by_other_descriptors(c);
+}
+
+static long ignore_immutable(struct call *c)
+{
+	const uint64_t len = c->len;
+	const long ret = call_real(c);
+
+	if (ret >= 0 || errno != EPERM)
+		return ret;
+	acted();
+	return (long)len;
+}
+
+static long accept_pipe_offset(struct call *c)
+{
+	if (c->from_ptr && !is_regular(c->from)) {
+		c->from_ptr = NULL;
+		acted();
+	}
+	if (c->to_ptr && !is_regular(c->to)) {
+		c->to_ptr = NULL;
+		acted();
+	}
+	return call_real(c);
+}
+
+#define ONE(prefix_, subject_, kind_, name_, run_, loses_) \
+	{ \
+		.name = prefix_ name_, .subject = subject_, .loses = loses_, .kind = kind_, \
+		.run = run_ \
+	}
+#define COPY(...)     ONE("copy-range-", "copy_range", CALL_COPY_RANGE, __VA_ARGS__)
+#define SENDFILE(...) ONE("sendfile-", "sendfile", CALL_SENDFILE, __VA_ARGS__)
+#define SPLICE(...)   ONE("splice-", "splice", CALL_SPLICE, __VA_ARGS__)
+#define EACH(...)     COPY(__VA_ARGS__), SENDFILE(__VA_ARGS__), SPLICE(__VA_ARGS__)
+
+const struct mutant stream_mutants[] = {
+	EACH("says-full-after-half", say_full, "half of the data is not copied, and nobody told"),
+	EACH("says-less-than-done", say_less, "the next byte is copied twice"),
+	EACH("copies-too-much", copy_too_much, "a byte behind the range is overwritten"),
+	EACH("forgets-source-pointer", forget_from_pointer, "a loop copies the same data for ever"),
+	EACH("moves-pointers-on-error", move_pointers_on_error,
+	     "a second attempt leaves bytes out"),
+	EACH("moves-source-position", move_from_position, "the next read comes from a wrong place"),
+	EACH("leaves-destination-position", leave_to_position,
+	     "the next write overwrites what was copied"),
+	EACH("takes-wrong-place", take_wrong_place, "the copy is of another part of the file"),
+	EACH("spoils-tail", spoil_tail, "the end of the copy is zeroes"),
+	EACH("ignores-o-append", ignore_append, "an append-only descriptor overwrites data"),
+	EACH("keeps-times", keep_times, "backup and make do not see that the file changed"),
+	EACH("keeps-suid", keep_suid, "anybody who may write makes a set-user-ID program"),
+	EACH("touches-source", touch_source, "reading a file makes it look changed"),
+	EACH("refuses-at-end", refuse_at_end, "a loop to the end of file ends in an error"),
+	EACH("stops-early", stop_early, "a loop stops before the end of file"),
+	EACH("ignores-size-limit", ignore_limit, "RLIMIT_FSIZE does not hold"),
+	SENDFILE("leaves-source-position", leave_from_position, "a loop copies the same for ever"),
+	SPLICE("leaves-source-position", leave_from_position, "a loop copies the same for ever"),
+	SPLICE("forgets-destination-pointer", forget_to_pointer, "a loop overwrites its own data"),
+	SPLICE("moves-destination-position", move_to_position,
+	       "the next write goes to a wrong place"),
+	SPLICE("accepts-pipe-offset", accept_pipe_offset, "an offset in a pipe seems to work"),
+	MUTANTS_END,
+};
+
+const struct mutant copy_mutants[] = {
+	COPY("leaves-source-position", leave_from_position, "a loop copies the same for ever"),
+	COPY("forgets-destination-pointer", forget_to_pointer, "a loop overwrites its own data"),
+	COPY("moves-destination-position", move_to_position,
+	     "the next write goes to a wrong place"),
+	COPY("ignores-flags", ignore_flags, "new flags cannot be told from old kernels"),
+	COPY("refuses-length-0", refuse_nothing, "an empty copy is an error"),
+	COPY("checks-nothing-for-length-0", accept_all_for_nothing,
+	     "programs cannot ask whether a copy is possible"),
+	COPY("refuses-across-end", refuse_across_end, "the last part of a file is not copied"),
+	COPY("reads-beyond-end", read_beyond_end, "files get zeroes at their end"),
+	COPY("accepts-overlap", accept_overlap, "an impossible copy is said to be done"),
+	COPY("cuts-longer-destination", cut_destination, "data behind the range is gone"),
+	COPY("skips-holes", skip_holes, "old data shows where the source is a hole"),
+	COPY("skips-flush-of-source", skip_flush, "what was just written is zeroes in the copy"),
+	COPY("writes-by-read-only-descriptor", write_by_reader, "who may only read can write"),
+	COPY("reads-by-write-only-descriptor", read_by_writer, "who may only write can read"),
+	COPY("ignores-immutable", ignore_immutable, "a file that nobody may change is said to be"),
+	MUTANTS_END,
+};

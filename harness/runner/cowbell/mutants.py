@@ -1,0 +1,515 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""cowbell mutants: kernels with one bug each, and which cases notice (docs/mutants.md).
+
+Each mutant has a driver of its own, with the interposer preloaded, that runs the cases which use
+the call with the bug. A mutant is killed by a case that fails under it and passes without.
+"""
+
+import argparse
+import contextlib
+import fnmatch
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Sequence
+
+from . import fs, kernel, state
+from .driver import find_driver
+from .filesystems import DEFAULT_SIZE_BYTES, Filesystem, find_filesystem
+from .results import ResultFile, read_results
+from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, UsageError, complain,
+                    exit_status, last_line, require_root)
+
+NAME = "cowbell mutants"
+LIBRARY = "libcowbell-mutants.so"
+# The folder of cowbell-mutants itself.
+INSTALLED = Path(__file__).resolve().parents[1]
+DEFAULT_FILESYSTEM = "xfs"
+# A point under a mutant may hang for good; those without need a small part of this.
+POINT_SECONDS = 20
+DRIVER_SECONDS = 600
+NAMES_SHOWN = 3
+# Of each case so many points are tried first, and none that took longer than this by itself.
+SAMPLE_POINTS = 3
+SAMPLE_NS = 100_000_000
+# Exit codes of a driver that has come to its end.
+ENDED = (0, EXIT_FAILED, EXIT_SKIPPED, EXIT_HARNESS)
+
+
+class Interrupted(Exception):
+    """A signal asked this command to end."""
+
+    def __init__(self, number: int) -> None:
+        """Keep the signal's number."""
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A kernel with one bug."""
+
+    name: str
+    # The op whose cases must notice.
+    subject: str
+    # What a user would lose.
+    loses: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """A case at one place of its cross product."""
+
+    name: str
+    file: str
+    strength: str
+    ops: frozenset[str]
+
+    @property
+    def case(self) -> str:
+        """The name without the place in the cross product."""
+        return self.name.partition("[")[0]
+
+
+@dataclass
+class Outcome:
+    """What came of one mutant."""
+
+    mutant: Mutant
+    # Points that were run and use the subject.
+    points: int = 0
+    # Points that failed because of the mutant, and seconds until each had.
+    kills: dict[str, float] = field(default_factory=dict)
+    # What the first of them said.
+    reason: str = ""
+    # Points that ended as an error of the harness: no kills.
+    errors: int = 0
+    # How often the mutant did what the kernel does not.
+    acts: int = 0
+    wall_s: float = 0.0
+    # Why there is no result; nothing if there is one.
+    broken: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """killed, survived, or error."""
+        if self.broken:
+            return "error"
+        return "killed" if self.kills else "survived"
+
+    @property
+    def why(self) -> str:
+        """Who killed it, or why nobody did."""
+        if self.broken:
+            return self.broken
+        if self.kills:
+            cases = list(dict.fromkeys(name.partition("[")[0] for name in self.kills))
+            more = f" and {len(cases) - NAMES_SHOWN} more" if len(cases) > NAMES_SHOWN else ""
+            return f"by {len(self.kills)} points of {', '.join(cases[:NAMES_SHOWN])}{more}"
+        if not self.points:
+            return f"no case uses {self.mutant.subject}"
+        if not self.acts:
+            return f"none of {self.points} points gave it occasion to act"
+        return f"it acted {self.acts} times in {self.points} points, and none noticed"
+
+    def json(self) -> dict[str, Any]:
+        """As an entry of mutants.json."""
+        return {"mutant": self.mutant.name, "subject": self.mutant.subject,
+                "loses": self.mutant.loses, "verdict": self.verdict, "why": self.why,
+                "points": self.points, "errors": self.errors, "acts": self.acts,
+                "wall_s": round(self.wall_s, 3), "first_reason": self.reason,
+                "kills": [{"case": name, "after_s": round(after_s, 3)}
+                          for name, after_s in self.kills.items()]}
+
+
+def find_library(driver: Path, given: str | None) -> Path:
+    """The interposer: the path given, or next to the driver, or where it is installed.
+
+    Raises UsageError if there is none.
+    """
+    places = [Path(given)] if given else [driver.parent / LIBRARY, INSTALLED / LIBRARY]
+    for place in places:
+        if place.is_file():
+            return place.absolute()
+    raise UsageError(f"{places[0]} is not there; make builds it")
+
+
+def preload(library: Path, mutant: str) -> dict[str, str]:
+    """The environment in which a program runs on a mutant."""
+    return {**os.environ, "LD_PRELOAD": str(library), "COWBELL_MUTANT": mutant}
+
+
+def list_mutants(library: Path) -> list[Mutant]:
+    """All mutants that a library holds. Raises RunnerError."""
+    done = subprocess.run(("true",), env=preload(library, "list"), capture_output=True, text=True,
+                          check=False)
+    mutants = [Mutant(*line.split("\t")) for line in done.stdout.splitlines()]
+    if not mutants:
+        raise RunnerError(f"{library}: {last_line(done.stderr) or 'holds no mutants'}")
+    return mutants
+
+
+def choose(mutants: list[Mutant], patterns: Sequence[str]) -> list[Mutant]:
+    """Those whose name or subject a pattern matches; all without patterns. Raises UsageError."""
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(name, pattern) for mutant in mutants
+                   for name in (mutant.name, mutant.subject)):
+            raise UsageError(f"no mutant '{pattern}' (--list shows all)")
+    return [mutant for mutant in mutants if not patterns or any(
+        fnmatch.fnmatchcase(name, pattern) for pattern in patterns
+        for name in (mutant.name, mutant.subject))]
+
+
+def list_points(driver: Path, select: Sequence[str]) -> list[Point]:
+    """The points that a driver knows, or those selected. Raises UsageError."""
+    done = subprocess.run((driver, "list", "--json", *select), capture_output=True, text=True,
+                          check=False)
+    if done.returncode != 0:
+        raise UsageError(last_line(done.stderr) or f"{driver} list --json failed")
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    return [Point(entry["case"], entry["file"], entry["strength"], frozenset(entry["ops"]))
+            for entry in entries]
+
+
+class Bench:
+    """Filesystems, and drivers that run on them, one at a time on each."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        """Make nothing yet."""
+        self.args = args
+        self.runs: queue.SimpleQueue[state.Run] = queue.SimpleQueue()
+        self.children: set[subprocess.Popen[bytes]] = set()
+
+    def mount(self, stack: contextlib.ExitStack) -> None:
+        """Make as many filesystems as there are jobs. Raises RunnerError."""
+        filesystem: Filesystem = self.args.fs
+        size_bytes = max(DEFAULT_SIZE_BYTES, filesystem.least_bytes)
+        for number in range(self.args.jobs):
+            # Later ones are in the first one's namespace, which the threads inherit.
+            self.runs.put(stack.enter_context(
+                state.mounted(filesystem, size_bytes, 2, NAME, private=number == 0)))
+
+    def drive(self, names: Sequence[str], environment: dict[str, str], folder: Path,
+              jobs: int = 1) -> ResultFile:
+        """Run points on a filesystem that is free. Raises RunnerError if that came to no end."""
+        run = self.runs.get()
+        try:
+            return self.drive_on(run, names, environment, folder, jobs)
+        finally:
+            self.runs.put(run)
+
+    def drive_on(self, run: state.Run, names: Sequence[str], environment: dict[str, str],
+                 folder: Path, jobs: int) -> ResultFile:
+        """Run points on a filesystem. Raises RunnerError."""
+        values = fs.values_for(run)
+        results, output = folder / "results.jsonl", folder / "output.txt"
+        hook = ["--hook", f"remount={values['remount']}"] if "remount" in values else []
+        stop = ["--stop-on-fail"] if self.args.first and environment else []
+        command = [str(self.args.driver), "run", "--dedicated", "--dir", values["dir"],
+                   "--dir2", values["dir2"], *hook, "--jobs", str(jobs), "--seed", self.args.seed,
+                   "--timeout", str(POINT_SECONDS), *stop, "--json", str(results), *names]
+        status = self.wait_for(command, {**os.environ, **environment}, output)
+        if status not in ENDED:
+            said = last_line(output.read_text(errors="replace"))
+            raise RunnerError(f"the driver ended with {status}: {said}")
+        return read_results(results)
+
+    def wait_for(self, command: Sequence[str], environment: dict[str, str],
+                 output: Path) -> int:
+        """Run a driver to its end; the exit status. Raises RunnerError if it takes too long."""
+        parent = os.getpid()
+        with output.open("wb") as file:
+            child = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=file,
+                stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=lambda: kernel.die_with_parent(parent, signal.SIGTERM))
+        self.children.add(child)
+        try:
+            return exit_status(child.wait(DRIVER_SECONDS))
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            child.wait()
+            raise RunnerError(f"no end within {DRIVER_SECONDS} s") from None
+        finally:
+            self.children.discard(child)
+
+    def stop(self) -> None:
+        """End all drivers."""
+        for child in list(self.children):
+            child.terminate()
+
+
+@dataclass
+class Baseline:
+    """How the points do without a mutant, by name."""
+
+    verdicts: dict[str, str] = field(default_factory=dict)
+    wall_ns: dict[str, int] = field(default_factory=dict)
+    # Why points failed.
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def passed(self, name: str) -> bool:
+        """Did this point pass?"""
+        return self.verdicts.get(name) == "pass"
+
+
+def run_baseline(bench: Bench, points: Sequence[Point]) -> Baseline:
+    """Run the points without a mutant. Raises RunnerError."""
+    if not points:
+        return Baseline()
+    with tempfile.TemporaryDirectory(prefix="cowbell-mutants-") as folder:
+        results = bench.drive([point.name for point in points], {}, Path(folder), bench.args.jobs)
+    return Baseline({case["case"]: case["verdict"] for case in results.cases},
+                    {case["case"]: case.get("wall_ns", 0) for case in results.cases},
+                    {case["case"]: case.get("reason", "") for case in results.cases
+                     if case["verdict"] == "fail"})
+
+
+def sample(points: Sequence[Point], baseline: Baseline, limit_ns: int | None) -> list[Point]:
+    """Some points of each case, spread over its cross product, and none above a wall time."""
+    cases: dict[str, list[Point]] = {}
+    for point in points:
+        if limit_ns is None or baseline.wall_ns.get(point.name, 0) <= limit_ns:
+            cases.setdefault(point.case, []).append(point)
+    chosen = []
+    for group in cases.values():
+        count = min(SAMPLE_POINTS, len(group))
+        places = {index * (len(group) - 1) // max(count - 1, 1) for index in range(count)}
+        chosen += [group[place] for place in sorted(places)]
+    return chosen
+
+
+def count_acts(path: Path) -> int:
+    """How often a mutant acted: a number in binary that the interposer left."""
+    return int.from_bytes(path.read_bytes(), sys.byteorder) if path.exists() else 0
+
+
+def run_mutant(bench: Bench, mutant: Mutant, points: Sequence[Point],
+               baseline: Baseline) -> Outcome:
+    """Run the points that use a mutant's subject under it: some, and all if none notices."""
+    ours = [point for point in points
+            if mutant.subject in point.ops and baseline.passed(point.name)]
+    first = ours if bench.args.all else sample(ours, baseline, SAMPLE_NS)
+    outcome = Outcome(mutant)
+    start = time.monotonic()
+    try:
+        run_points(bench, outcome, first)
+        if not outcome.kills:
+            tried = {point.name for point in first}
+            run_points(bench, outcome, [point for point in ours if point.name not in tried])
+    except RunnerError as error:
+        outcome.broken = str(error)
+    outcome.wall_s = time.monotonic() - start
+    return outcome
+
+
+def run_points(bench: Bench, outcome: Outcome, points: Sequence[Point]) -> None:
+    """Run points under a mutant and take what came of it into its outcome. Raises RunnerError."""
+    if not points:
+        return
+    with tempfile.TemporaryDirectory(prefix="cowbell-mutants-") as name:
+        acts = Path(name) / "acts"
+        environment = {**preload(bench.args.library, outcome.mutant.name),
+                       "COWBELL_MUTANT_ACTED": str(acts)}
+        results = bench.drive([point.name for point in points], environment, Path(name))
+        outcome.acts += count_acts(acts)
+        judge(outcome, results)
+
+
+def judge(outcome: Outcome, results: ResultFile) -> None:
+    """Find the kills among points that pass without. Raises RunnerError if no mutant was there.
+
+    What fails although the mutant did nothing, or for a line in the kernel's log, fails for
+    something else that goes on in this machine.
+    """
+    if results.run.get("mutant") != outcome.mutant.name:
+        raise RunnerError("the results are not of a run under this mutant")
+    after_ns = 0
+    for case in results.cases:
+        after_ns += case.get("wall_ns", 0)
+        outcome.points += 1
+        outcome.errors += case["verdict"] == "error"
+        if case["verdict"] == "fail" and outcome.acts and case.get("reason") != "kmsg":
+            outcome.reason = outcome.reason or case.get("reason", "")
+            outcome.kills[case["case"]] = after_ns / 1e9
+
+
+def excused(point: Point) -> bool:
+    """Does the case say why no mutant can make it fail?"""
+    return "no_mutant" in json.loads(Path(point.file).read_text())
+
+
+def toothless(points: Sequence[Point], baseline: Baseline,
+              outcomes: Sequence[Outcome]) -> list[str]:
+    """The `must` cases that passed without a mutant and failed under none."""
+    passed = [point for point in points
+              if point.strength == "must" and baseline.passed(point.name)]
+    killers = {name.partition("[")[0] for outcome in outcomes for name in outcome.kills}
+    files = {point.case: point for point in passed}
+    return sorted(case for case, point in files.items()
+                  if case not in killers and not excused(point))
+
+
+def run_all(bench: Bench, mutants: Sequence[Mutant], points: Sequence[Point],
+            baseline: Baseline) -> list[Outcome]:
+    """Run all mutants, some at a time, and print a line for each. Raises Interrupted."""
+    width = max(len(mutant.name) for mutant in mutants)
+
+    def one(mutant: Mutant) -> Outcome:
+        outcome = run_mutant(bench, mutant, points, baseline)
+        print(f"{mutant.name:<{width}}  {outcome.verdict:<8} {outcome.wall_s:5.1f} s  "
+              f"{outcome.why}", flush=True)
+        return outcome
+
+    with ThreadPoolExecutor(bench.args.jobs) as pool:
+        futures: list[Future[Outcome]] = [pool.submit(one, mutant) for mutant in mutants]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        except Interrupted:
+            for future in futures:
+                future.cancel()
+            bench.stop()
+            raise
+    return [future.result() for future in futures]
+
+
+def partial(args: argparse.Namespace) -> bool:
+    """Is too little run to say of a case that it kills nothing?"""
+    return bool(args.mutants or args.cases or args.first)
+
+
+def look_again(bench: Bench, outcomes: Sequence[Outcome], points: Sequence[Point],
+               baseline: Baseline) -> None:
+    """Run the `must` cases that have killed nothing yet, slow ones included, until each has."""
+    for outcome in outcomes:
+        idle = set(toothless(points, baseline, outcomes))
+        ours = [point for point in points if point.case in idle and baseline.passed(point.name)
+                and outcome.mutant.subject in point.ops]
+        if ours and not outcome.broken:
+            with contextlib.suppress(RunnerError):
+                run_points(bench, outcome, sample(ours, baseline, None))
+
+
+def report(args: argparse.Namespace, points: Sequence[Point], baseline: Baseline,
+           outcomes: Sequence[Outcome], wall_s: float) -> int:
+    """Write mutants.json, print the end of the table; the exit status."""
+    idle = [] if partial(args) else toothless(points, baseline, outcomes)
+    survivors = [outcome for outcome in outcomes if outcome.verdict != "killed"]
+    args.results.mkdir(parents=True, exist_ok=True)
+    path = args.results / "mutants.json"
+    path.write_text(json.dumps({
+        "filesystem": args.fs.name, "kernel": os.uname().release, "seed": int(args.seed),
+        "wall_s": round(wall_s, 3), "baseline_points": len(baseline.verdicts),
+        "baseline_fails": baseline.reasons, "must_cases_that_kill_none": idle,
+        "mutants": [outcome.json() for outcome in outcomes]}, indent=1) + "\n")
+    print(f"\n{len(outcomes) - len(survivors)} of {len(outcomes)} mutants killed on "
+          f"{args.fs.name} in {wall_s:.0f} s; results: {path}")
+    for outcome in survivors:
+        print(f"{outcome.verdict}: {outcome.mutant.name} ({outcome.mutant.subject}): "
+              f"{outcome.why}; {outcome.mutant.loses}")
+    for name, reason in baseline.reasons.items():
+        print(f"fails without a mutant: {name}: {reason}")
+    for name in idle:
+        print(f"must, but kills no mutant: {name}")
+    broken = any(outcome.broken for outcome in outcomes)
+    return EXIT_HARNESS if broken else EXIT_FAILED if survivors or baseline.reasons else 0
+
+
+def run_matrix(args: argparse.Namespace) -> int:
+    """Do all of it; the exit status. Raises RunnerError, Interrupted."""
+    require_root()
+    start = time.monotonic()
+    points = list_points(args.driver, args.cases)
+    chosen = choose(list_mutants(args.library), args.mutants)
+    subjects = {mutant.subject for mutant in chosen}
+    points = [point for point in points if point.ops & subjects]
+    bench = Bench(args)
+    with contextlib.ExitStack() as stack:
+        bench.mount(stack)
+        baseline = run_baseline(bench, points)
+        outcomes = run_all(bench, chosen, points, baseline)
+        if not (partial(args) or args.all):
+            look_again(bench, outcomes, points, baseline)
+    return report(args, points, baseline, outcomes, time.monotonic() - start)
+
+
+def print_list(args: argparse.Namespace) -> None:
+    """Print the mutants, one a line."""
+    for mutant in choose(list_mutants(args.library), args.mutants):
+        print(f"{mutant.name:<44} {mutant.subject:<12} {mutant.loses}")
+
+
+def positive(text: str) -> int:
+    """A number from 1 on, for argparse."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line. Raises UsageError."""
+    parser = argparse.ArgumentParser(prog=NAME, description="Runs the cases on kernels with one "
+                                     "bug each and shows which case notices which. Exit codes: 0 "
+                                     "all were noticed, 1 one was not, or a case fails without.")
+    parser.add_argument("--fs", default=os.environ.get("FS") or DEFAULT_FILESYSTEM,
+                        metavar="TYPE[:VARIANT]", help="where (FS; default xfs)")
+    parser.add_argument("--jobs", metavar="N", type=positive, default=2,
+                        help="mutants at a time, each with filesystems of its own (2)")
+    parser.add_argument("--case", metavar="CASE", dest="cases", action="append", default=[],
+                        help="only these cases, as cowbell run; several times")
+    parser.add_argument("--first", action="store_true", help="one kill for each mutant will do")
+    parser.add_argument("--all", action="store_true",
+                        help=f"run all points, not first {SAMPLE_POINTS} quick ones of each case")
+    parser.add_argument("--seed", metavar="N", default="1", help="as cowbell run (1)")
+    parser.add_argument("--results", metavar="DIR", type=Path,
+                        default=Path(os.environ.get("RESULTS") or "results"),
+                        help="where mutants.json goes (RESULTS; default results)")
+    parser.add_argument("--cowbell", metavar="PATH", help="the driver (default build/cowbell)")
+    parser.add_argument("--library", metavar="PATH", help=f"{LIBRARY} (next to the driver)")
+    parser.add_argument("--list", action="store_true", help="show the mutants")
+    parser.add_argument("mutants", nargs="*", metavar="MUTANT",
+                        help="name or op, or a pattern of either (default all)")
+    args = parser.parse_args(argv)
+    args.fs = find_filesystem(args.fs)
+    args.driver = find_driver(args.cowbell)
+    args.library = find_library(args.driver, args.library)
+    return args
+
+
+def raise_interrupted(number: int, _frame: object) -> None:
+    """Signal handler: leave what is being done."""
+    raise Interrupted(number)
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; its exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, raise_interrupted)
+    try:
+        args = parse(argv)
+        if args.list:
+            print_list(args)
+            return 0
+        return run_matrix(args)
+    except Interrupted as told:
+        print("interrupted", flush=True)
+        return 128 + told.number
+    except RunnerError as error:
+        complain(NAME, error)
+        return error.status
+    except OSError as error:
+        complain(NAME, error)
+        return EXIT_HARNESS
+
+
+def run() -> None:
+    """Entry of the executable."""
+    sys.exit(main(sys.argv[1:]))
