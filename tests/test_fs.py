@@ -60,8 +60,10 @@ def started(tmp_path, filesystem, script):
     ready = tmp_path / "ready"
     ready.unlink(missing_ok=True)
     script = script.replace("READY", f"echo $$ >{ready}.new; mv {ready}.new {ready}")
+    # Whoever is started in the background of a shell ignores SIGINT, and so would all below.
     with subprocess.Popen(arguments(filesystem, script=script), stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True) as child:
+                          stderr=subprocess.STDOUT, text=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as child:
         try:
             wait_for(ready.exists, "the command")
             yield child, int(ready.read_text())
@@ -330,7 +332,7 @@ def test_remount_refuses_what_is_not_its_own(tmp_path):
     assert done.stderr == f"cowbell fs: {tmp_path} is not a filesystem of cowbell fs\n"
     done = run("tmpfs", script=f"{fs.SCRIPT} --remount {{dir}}")
     assert (done.returncode, done.stderr) == (
-        2, "cowbell fs: tmpfs loses its data when it is unmounted\n")
+        2, "cowbell fs: tmpfs has no remount\n")
 
 
 @needs_root
@@ -338,6 +340,36 @@ def test_remount_says_that_it_is_in_use():
     done = run("xfs", script="cd {dir}; eval $COWBELL_REMOUNT")
     assert done.returncode == 99
     assert "busy" in done.stderr
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["overlay", "overlay:btrfs"])
+def test_push_down_leaves_all_in_the_lower_layer(name):
+    script = r"""
+        set -e
+        cd /
+        echo first >{dir}/a
+        mkdir {dir}/d
+        eval "$COWBELL_PUSH_DOWN"
+        cat {dir}/a {dir}/../base/lower/a
+        ls {dir}/../base/upper
+        echo second >{dir}/a
+        rm -r {dir}/d
+        eval "$COWBELL_PUSH_DOWN"
+        cat {dir}/a {dir}/../base/lower/a
+        ls {dir} {dir}/../base/upper"""
+    done = run(name, script=script)
+    assert (done.returncode, done.stderr) == (0, "")
+    words = done.stdout.split()
+    assert words[:4] == ["first", "first", "second", "second"]
+    assert "d" not in words and words.count("a") == 1
+
+
+@needs_root
+def test_push_down_is_for_overlays():
+    script = f'test -z "$COWBELL_PUSH_DOWN" && {fs.SCRIPT} --push-down {{dir}}'
+    done = run("xfs", script=script)
+    assert (done.returncode, done.stderr) == (2, "cowbell fs: xfs has no push_down\n")
 
 
 def test_list_names_each_filesystem_and_whether_it_can_be_made():

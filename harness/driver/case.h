@@ -238,6 +238,8 @@ struct need_use {
 struct point {
 	/** @name: "errno/overlap-in-one-file[len=2B]" */
 	const char *name;
+	/** @checks: the case's sentence */
+	const char *checks;
 	enum strength strength;
 	struct need_use *needs;
 	size_t needs_count;

@@ -30,6 +30,10 @@
 struct exec {
 	const struct exec_env *env;
 	json_t *trace, *observed;
+	/** @answers: of the calls, for profiles of filesystems; @asked: not all were plain success
+	 */
+	json_t *answers;
+	bool asked;
 	/** @failed: world_fail() was called; @broken: world_error() was */
 	bool failed, broken;
 	char seen[MESSAGE_BYTES], allowed[MESSAGE_BYTES], error[MESSAGE_BYTES];
@@ -264,6 +268,40 @@ static void trace(struct world *w, const char *result)
 	json_array_append_new(w->exec->trace, json_sprintf("%s -> %s", w->exec->doing, result));
 }
 
+/* Is this one of the calls that cowbell is about? What else a case does only leads up to them. */
+static bool is_subject(const struct step *s)
+{
+	static const char *const subjects[] = {
+		"clone",    "clone_range", "dedupe",	"copy_range",
+		"sendfile", "splice",	   "fallocate", "reflink",
+	};
+
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
+		if (!strcmp(s->op->name, subjects[i]))
+			return true;
+	return false;
+}
+
+/*
+ * A profile tells what nobody can know without asking: which errno, which reply, how much. It tells
+ * nothing of twins, which are only there to succeed.
+ */
+static void note_answer(struct world *w, const struct step *s, const struct op_result *r)
+{
+	const struct point *p = w->point;
+	const bool subject = is_subject(s);
+	const bool asked = s->observe || s->expect.kind != EXPECT_OK || r->err || r->sig ||
+			   (subject && s->expect.more);
+	const char *key;
+
+	if ((!asked && !subject) || s < p->steps || s >= p->steps + p->steps_count)
+		return;
+	w->exec->asked |= asked;
+	key = world_text(w, "%s %s%s%s", s->path, s->op->name, s->observe ? " " : "",
+			 s->observe ? s->observe : "");
+	json_object_set_new(w->exec->answers, key, json_string(result_text(w, r)));
+}
+
 static void run_steps(struct world *w, const struct step *steps, size_t count);
 
 static void run_step(struct world *w, const struct step *s)
@@ -289,6 +327,7 @@ static void run_step(struct world *w, const struct step *s)
 	}
 	if (s->observe)
 		world_observe(w, s->observe, json_string(result_text(w, &r)));
+	note_answer(w, s, &r);
 	judge(w, s, &r);
 	for (size_t i = 0; i < w->point->after_count && !stopped(w); i++)
 		if (w->point->after[i]->step)
@@ -406,6 +445,10 @@ static json_t *result_json(struct world *w)
 
 	set_text(out, "verdict", word);
 	json_object_set_new(out, "checked", checked_json(&w->checked));
+	if (x->asked || x->failed || json_object_size(x->observed)) {
+		set_text(out, "checks", w->point->checks);
+		json_object_set(out, "answers", x->answers);
+	}
 	if (json_object_size(x->observed))
 		json_object_set(out, "observed", x->observed);
 	if (!strcmp(word, "fail") || !strcmp(word, "error")) {
@@ -421,6 +464,7 @@ static json_t *result_json(struct world *w)
 	}
 	json_decref(x->trace);
 	json_decref(x->observed);
+	json_decref(x->answers);
 	return out;
 }
 
@@ -433,7 +477,12 @@ static int ask_hook(struct world *w, const char *name)
 
 json_t *exec_point(const struct exec_env *env, const struct point *p)
 {
-	struct exec x = { .env = env, .trace = json_array(), .observed = json_object() };
+	struct exec x = {
+		.env = env,
+		.trace = json_array(),
+		.observed = json_object(),
+		.answers = json_object(),
+	};
 	struct world w = {
 		.point = p,
 		.probe = env->probe,

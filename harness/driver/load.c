@@ -345,6 +345,7 @@ static bool read_point(struct loader *l, const struct casefile *c, size_t i)
 	l->p = p;
 	p->arena = l->arena;
 	p->name = arena_dup(l->arena, expand_name(c, i));
+	p->checks = arena_dup(l->arena, c->checks);
 	p->strength = c->strength;
 	names_add(l, &l->patterns, "zero");
 	if (!read_timeout(l, json_object_get(c->root, "timeout_s"), &p->timeout_s))

@@ -30,7 +30,11 @@
 	X(CHATTR, "chattr", "the immutable and append-only attributes can be set") \
 	X(XATTR, "xattr", "user extended attributes") \
 	X(CAPS_XATTR, "caps_xattr", "security.capability can be set") \
+	X(EXTSIZE, "extsize", "FS_IOC_FSSETXATTR takes a unit for allocations") \
+	X(COWEXTSIZE, "cowextsize", "and one for rewrites of shared blocks") \
 	X(SWAP, "swap", "a file can be made a swap file") \
+	X(RECLAIM, "reclaim", "blocks allocated in advance can be had back at once") \
+	X(FILL, "fill", "the filesystem can be filled up, and files removed all the same") \
 	X(FREEZE, "freeze", "FIFREEZE and FITHAW") \
 	X(DROP_CACHES, "drop_caches", "/proc/sys/vm/drop_caches") \
 	X(ROOT, "root", "the caller is root in the initial user namespace") \

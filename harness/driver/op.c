@@ -27,11 +27,15 @@
 	X(fcntl) \
 	X(fdatasync) \
 	X(fiemap) \
+	X(fill) \
 	X(freeze) \
+	X(fsgetxattr) \
+	X(fssetxattr) \
 	X(fsync) \
 	X(getxattr) \
 	X(link) \
 	X(load) \
+	X(make_room) \
 	X(map) \
 	X(memfd) \
 	X(mkdir) \
@@ -41,7 +45,9 @@
 	X(msync) \
 	X(ocfs2_reflink) \
 	X(open) \
+	X(perforate) \
 	X(pipe) \
+	X(push_down) \
 	X(raise_cap) \
 	X(read) \
 	X(remount) \

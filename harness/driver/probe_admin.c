@@ -15,11 +15,14 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <linux/btrfs.h>
+#include <linux/btrfs_tree.h>
 #include <linux/fs.h>
 
 #include "caps.h"
 #include "op.h"
 #include "probe_lab.h"
+#include "reclaim.h"
 #include "swapfile.h"
 #include "uapi.h"
 #include "undo.h"
@@ -27,6 +30,10 @@
 /* Nobody's user and group: any other than root would do. */
 #define NOBODY	65534
 #define GUARD_S 5
+/* btrfs has six kinds of space; more than these would be new ones. */
+#define BTRFS_KINDS 16
+/* What its trees must have for themselves. Without, not even a file can be removed for a while. */
+#define TREES_BYTES (UINT64_C(16) << 20)
 
 /* A refusal that only says who we are. */
 static void refused_to_us(struct lab *l, const char *what, int err)
@@ -172,6 +179,39 @@ void try_caps_xattr(struct lab *l)
 	try_xattr_value(l, "security.capability", blob, sizeof(blob));
 }
 
+/* Hints can only be given to an empty file. Who does not know them may say so, or take no notice.
+ */
+void try_extsize(struct lab *l)
+{
+	const bool cow = l->need == NEED_COWEXTSIZE;
+	const int fd = lab_file(l, 0, 0, 0, false);
+	struct fsxattr x = { 0 };
+
+	if (fd < 0) {
+		lab_setup(l, fd);
+		return;
+	}
+	if (ioctl(fd, FS_IOC_FSGETXATTR, &x)) {
+		lab_refused(l, "FS_IOC_FSGETXATTR", errno);
+		return;
+	}
+	x.fsx_xflags |= cow ? FS_XFLAG_COWEXTSIZE : FS_XFLAG_EXTSIZE;
+	*(cow ? &x.fsx_cowextsize : &x.fsx_extsize) = LAB_SIZE;
+	if (ioctl(fd, FS_IOC_FSSETXATTR, &x)) {
+		/* EINVAL is what XFS says if it cannot share blocks. */
+		if (errno == EINVAL)
+			lab_no(l, "FS_IOC_FSSETXATTR: EINVAL");
+		else
+			lab_refused(l, "FS_IOC_FSSETXATTR", errno);
+		return;
+	}
+	x = (struct fsxattr){ 0 };
+	if (ioctl(fd, FS_IOC_FSGETXATTR, &x))
+		lab_broken(l, "set, but FS_IOC_FSGETXATTR: %s", errno_name(errno));
+	else if ((cow ? x.fsx_cowextsize : x.fsx_extsize) != LAB_SIZE)
+		lab_no(l, "the hint is not kept");
+}
+
 void try_swap(struct lab *l)
 {
 	const uint64_t size = SWAPFILE_PAGES * l->p->units.page;
@@ -202,6 +242,43 @@ void try_swap(struct lab *l)
 	err = undo_end(&u);
 	if (err)
 		lab_broken(l, "swapoff: %s", errno_name(-err));
+}
+
+/* Bytes that btrfs has set aside for its trees and not used yet; UINT64_MAX elsewhere. */
+static uint64_t room_for_trees(struct lab *l)
+{
+	struct btrfs_ioctl_space_args *args = (void *)l->buf;
+	uint64_t room = 0;
+
+	memset(l->buf, 0, LAB_SIZE);
+	args->space_slots = BTRFS_KINDS;
+	if (ioctl(l->dirfd, BTRFS_IOC_SPACE_INFO, args))
+		return UINT64_MAX;
+	for (uint64_t i = 0; i < args->total_spaces && i < BTRFS_KINDS; i++)
+		if (args->spaces[i].flags & BTRFS_BLOCK_GROUP_METADATA)
+			room += args->spaces[i].total_bytes - args->spaces[i].used_bytes;
+	return room;
+}
+
+void try_reclaim(struct lab *l)
+{
+	if (!reclaim_now(l->dirfd))
+		lab_no(l, "no call gives them back");
+}
+
+/* It is not tried: nothing else would run well at the same time. */
+void try_fill(struct lab *l)
+{
+	if (!has_dedicated(l))
+		return;
+	if (room_for_trees(l) < TREES_BYTES) {
+		lab_no(l, "btrfs would be left without room for its trees");
+		return;
+	}
+	if (!one(l))
+		return;
+	if (fallocate(l->fd[0], FALLOC_FL_KEEP_SIZE, LAB_SIZE, LAB_SIZE))
+		lab_refused(l, "fallocate with FALLOC_FL_KEEP_SIZE", errno);
 }
 
 void try_freeze(struct lab *l)

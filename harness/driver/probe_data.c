@@ -210,6 +210,20 @@ static const struct falloc fallocs[] = {
 	{ NEED_UNSHARE, FALLOC_FL_UNSHARE_RANGE, "UNSHARE_RANGE", 0, 4, { { SOURCE, 0, 4 } } },
 };
 
+/* Does anybody else still own a part of the file? Not, where nobody can tell. */
+static bool still_shared(const struct lab *l, uint64_t size)
+{
+	struct fiemap_list list = { NULL, 0, 0 };
+	bool shared = false;
+
+	if (fiemap_read(l->fd[0], 0, size, true, &list))
+		return false;
+	for (size_t i = 0; i < list.count; i++)
+		shared |= fiemap_shared(&list.piece[i]);
+	fiemap_free(&list);
+	return shared;
+}
+
 void try_falloc(struct lab *l)
 {
 	const uint64_t piece = l->p->units.block > LAB_SIZE / 4 ? l->p->units.block : LAB_SIZE / 4;
@@ -234,6 +248,8 @@ void try_falloc(struct lab *l)
 					       f->after[i].len * piece };
 	if (fallocate(l->fd[0], f->mode, (off_t)(f->off * piece), (off_t)(f->len * piece)))
 		lab_refused(l, f->name, errno);
+	else if (l->need == NEED_UNSHARE && still_shared(l, 4 * piece))
+		lab_broken(l, "%s: said to be done, but FIEMAP_EXTENT_SHARED is set", f->name);
 	else
 		lab_holds(l, l->fd[0], after, 4, f->name);
 }

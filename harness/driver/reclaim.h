@@ -3,13 +3,15 @@
 #ifndef COWBELL_RECLAIM_H
 #define COWBELL_RECLAIM_H
 
+#include <stdbool.h>
+
 /**
  * reclaim_now() - as far as the filesystem of @dirfd can be told to: blocks of removed files are
  * given back, and so are those allocated in advance, behind the end of a file or for a copy on
  * write
  *
- * Only XFS has a call for that, for the administrator; nothing happens elsewhere.
+ * XFS and btrfs have a call for that, for the administrator. False if nothing could be done.
  */
-void reclaim_now(int dirfd);
+bool reclaim_now(int dirfd);
 
 #endif

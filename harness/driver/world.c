@@ -302,7 +302,12 @@ static void settle_file(struct world *w, struct wfile *f)
 	if (!known || f->maps)
 		return;
 	settle_time(w, f, "mtime", m->mtime, mtime, f->known.mtime_ns);
-	settle_time(w, f, "ctime", m->ctime, ctime, f->known.ctime_ns);
+	/* An overlay copies a file up when it is opened for writing; that is no change of the file.
+	 */
+	if (f->lower && m->ctime == TOUCH_NOT && f->known.ctime_ns > ctime)
+		f->lower = false;
+	else
+		settle_time(w, f, "ctime", m->ctime, ctime, f->known.ctime_ns);
 }
 
 static void settle_position(struct world *w, size_t fd)
@@ -395,7 +400,7 @@ static void drop_everything(struct world *w)
 	}
 }
 
-int world_remount(struct world *w)
+int world_remount(struct world *w, const char *hook)
 {
 	int err;
 
@@ -412,7 +417,7 @@ int world_remount(struct world *w)
 			f->model->mtime = f->model->ctime = TOUCH_MAY;
 	}
 	drop_everything(w);
-	err = w->hook ? w->hook(w, "remount") : -ENOSYS;
+	err = w->hook ? w->hook(w, hook) : -ENOSYS;
 	if (err)
 		return err;
 	for (size_t i = 0; i < w->point->files_count; i++) {

@@ -30,6 +30,8 @@ struct wfile {
 	int keep;
 	/** @model: for regular files; NULL for all else */
 	struct mfile *model;
+	/** @lower: it lies in the lower layer of an overlay; copying it up moves its ctime, once */
+	bool lower;
 	/** @maps: how many writable shared mappings there are: time stamps may then move by
 	 * themselves */
 	unsigned int maps;
@@ -149,8 +151,9 @@ void world_made(struct world *w, int file);
  * one */
 bool world_is_here(const struct world *w, const struct wfile *f);
 
-/** world_remount() - give up all descriptors and mappings, run the hook "remount", come back */
-int world_remount(struct world *w);
+/** world_remount() - give up all descriptors and mappings, run a hook, come back; 0 or a negative
+ * errno */
+int world_remount(struct world *w, const char *hook);
 
 /** world_first_name() - false if @file is a hard link to an inode that an earlier entry of files[]
  * is */

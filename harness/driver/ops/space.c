@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* truncate and fallocate in all its modes. */
+/* truncate, fallocate in all its modes, perforate; fill, which leaves no room on a filesystem, and
+ * make_room. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/falloc.h>
 
+#include "../clock.h"
 #include "../op.h"
+#include "../reclaim.h"
 #include "../world.h"
+
+/* Least that fill reserves, and where it begins: behind every block that the file may have. */
+#define FILL_LEAST UINT64_C(1024)
+#define FILL_ALIGN (UINT64_C(1) << 20)
+/* How long until there must be room again, and how often to look. */
+#define PATIENCE_NS UINT64_C(2000000000)
+#define PAUSE_NS    2000000
+/* Holes that one step makes at most, so that the model keeps up. */
+#define PERFORATE_MAX 65536
 
 static void check_zero(struct world *w, const struct op_result *r)
 {
@@ -45,6 +59,9 @@ static void truncate_apply(struct world *w, const void *args, const struct op_re
 	} else {
 		model_truncate(&w->model, m, a->size);
 	}
+	/* What fill or keep_size had reserved behind the end goes with the rest. */
+	if (!a->size)
+		m->beyond = 0;
 	/* Linux takes the privileges, but no page promises it. */
 	if (!w->fsetid)
 		m->mode_may_lose |= m->mode & 06000;
@@ -160,6 +177,152 @@ static void fallocate_apply(struct world *w, const void *args, const struct op_r
 	m->mtime = m->ctime = TOUCH_MAY;
 }
 
+struct fill_args {
+	int fd;
+};
+
+static int fill_need(const void *args)
+{
+	(void)args;
+	return NEED_FILL;
+}
+
+/*
+ * Reserves all that is left, behind the end of the file and so without a change of its size: first
+ * in large pieces, then, where one has no room, in smaller ones. A piece that failed may have been
+ * reserved in part, which the next ones find there already.
+ */
+static void fill_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct fill_args *a = args;
+	const int fd = world_fd(w, a->fd);
+	uint64_t *end = arena_alloc(w->arena, sizeof(*end)), len = FILL_LEAST, left;
+	struct statvfs fs;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || fstatvfs(fd, &fs) < 0) {
+		r->harness = errno;
+		return;
+	}
+	left = (uint64_t)fs.f_bfree * fs.f_frsize;
+	while (len < left / 2)
+		len *= 2;
+	*end = ((uint64_t)st.st_size / FILL_ALIGN + 1) * FILL_ALIGN;
+	r->data = end;
+	while (len >= FILL_LEAST) {
+		RESULT(r, fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)*end, (off_t)len));
+		if (!r->err)
+			*end += len;
+		else if (r->err == ENOSPC)
+			len /= 2;
+		else if (r->err != EINTR)
+			return;
+	}
+	r->ret = 0;
+	r->err = 0;
+}
+
+static void fill_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct fill_args *a = args;
+	struct mfile *m = world_model(w, a->fd);
+
+	if (!m)
+		return;
+	m->mtime = m->ctime = TOUCH_MAY;
+	if (!w->fsetid)
+		m->mode_may_lose |= m->mode & 06000;
+	if (!r->err)
+		m->beyond = *(const uint64_t *)r->data - m->rope.size;
+}
+
+struct perforate_args {
+	int fd;
+	uint64_t off, len, piece, every;
+};
+
+static int perforate_need(const void *args)
+{
+	(void)args;
+	return NEED_PUNCH;
+}
+
+static void perforate_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct perforate_args *a = args;
+	uint64_t *done = arena_alloc(w->arena, sizeof(*done));
+
+	r->data = done;
+	if (!a->piece || a->every < a->piece || a->len / PERFORATE_MAX > a->every) {
+		r->harness = EINVAL;
+		return;
+	}
+	for (; *done < a->len && !r->err; *done += r->err ? 0 : a->every)
+		RESULT(r, fallocate(world_fd(w, a->fd), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				    (off_t)(a->off + *done), (off_t)a->piece));
+}
+
+static void perforate_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct perforate_args *a = args;
+	struct mfile *m = world_model(w, a->fd);
+
+	if (!m)
+		return;
+	for (uint64_t at = 0; at < *(const uint64_t *)r->data; at += a->every)
+		model_punch(&w->model, m, a->off + at, a->piece);
+	m->mtime = m->ctime = TOUCH_MAY;
+	if (!w->fsetid)
+		m->mode_may_lose |= m->mode & 06000;
+}
+
+static const struct argspec perforate_args[] = {
+	ARG(FD, struct perforate_args, fd, .required = true, .doc = "descriptor open for writing"),
+	ARG(NUM, struct perforate_args, off, .required = true, .doc = "the first hole"),
+	ARG(NUM, struct perforate_args, len, .required = true, .doc = "bytes in which holes begin"),
+	ARG(NUM, struct perforate_args, piece, .required = true, .doc = "length of each hole"),
+	ARG(NUM, struct perforate_args, every, .required = true,
+	    .doc = "from the beginning of one hole to that of the next"),
+	ARG_END,
+};
+
+/* btrfs says that nothing is available as long as there is no room for its trees. */
+static void make_room_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	const struct fill_args *a = args;
+	const int fd = world_fd(w, a->fd);
+	const uint64_t start = clock_ns();
+	struct statvfs fs;
+
+	RESULT(r, ftruncate(fd, 0));
+	if (r->err)
+		return;
+	RESULT(r, syncfs(fd));
+	reclaim_now(fd);
+	while (!fstatvfs(fd, &fs) && !fs.f_bavail && clock_ns() - start < PATIENCE_NS)
+		nanosleep(&pause, NULL);
+}
+
+static void make_room_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct fill_args *a = args;
+	const struct truncate_args all = { .fd = a->fd };
+
+	truncate_apply(w, &all, r);
+}
+
+static const struct argspec make_room_args[] = {
+	ARG(FD, struct fill_args, fd, .required = true, .doc = "the file that fill was given"),
+	ARG_END,
+};
+
+static const struct argspec fill_args[] = {
+	ARG(FD, struct fill_args, fd, .required = true,
+	    .doc = "file that gets all of it, behind its end; make_room gives it back"),
+	ARG_END,
+};
+
 static const struct argspec truncate_args[] = {
 	ARG(FD, struct truncate_args, fd, .required = true, .doc = "descriptor open for writing"),
 	ARG(NUM, struct truncate_args, size, .required = true, .doc = "new size in bytes"),
@@ -192,5 +355,37 @@ const struct op op_fallocate = {
 	.need = fallocate_need,
 	.run = fallocate_run,
 	.apply = fallocate_apply,
+	.apply_errors = true,
+};
+
+const struct op op_fill = {
+	.name = "fill",
+	.doc = "leave no room on the whole filesystem: fallocate(2) with FALLOC_FL_KEEP_SIZE",
+	.args_size = sizeof(struct fill_args),
+	.args = fill_args,
+	.need = fill_need,
+	.dedicated = true,
+	.run = fill_run,
+	.apply = fill_apply,
+	.apply_errors = true,
+};
+
+const struct op op_make_room = {
+	.name = "make_room",
+	.doc = "empty a file and wait until its space is back: ftruncate(2), syncfs(2)",
+	.args_size = sizeof(struct fill_args),
+	.args = make_room_args,
+	.run = make_room_run,
+	.apply = make_room_apply,
+};
+
+const struct op op_perforate = {
+	.name = "perforate",
+	.doc = "punch holes at equal distances: fallocate(2) again and again",
+	.args_size = sizeof(struct perforate_args),
+	.args = perforate_args,
+	.need = perforate_need,
+	.run = perforate_run,
+	.apply = perforate_apply,
 	.apply_errors = true,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Ops that bring data to the disk or take it out of memory: fsync, fdatasync, syncfs, drop_cache,
- * drop_caches, remount. None changes what a file holds. */
+ * drop_caches, remount, push_down. None changes what a file holds. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -128,7 +128,7 @@ const struct op op_drop_caches = {
 	.run = drop_caches_run,
 };
 
-static int remount_need(const void *args)
+static int hook_need(const void *args)
 {
 	(void)args;
 	return NEED_HOOK;
@@ -137,17 +137,51 @@ static int remount_need(const void *args)
 static void remount_run(struct world *w, const void *args, struct op_result *r)
 {
 	(void)args;
-	r->harness = -world_remount(w);
+	r->harness = -world_remount(w, "remount");
+}
+
+static void push_down_run(struct world *w, const void *args, struct op_result *r)
+{
+	(void)args;
+	r->harness = -world_remount(w, "push_down");
+}
+
+/* The files are copies of themselves: all is as it was but the time of their making. */
+static void push_down_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	(void)args;
+	(void)r;
+	for (size_t i = 0; i < w->point->files_count; i++) {
+		struct mfile *m = w->files[i].model;
+
+		if (!m)
+			continue;
+		m->ctime = TOUCH_MAY;
+		w->files[i].lower = true;
+		model_unsure(&w->model, m, 0, m->rope.size);
+	}
 }
 
 const struct op op_remount = {
 	.name = "remount",
-	.doc = "close everything and have the filesystem unmounted and mounted again: the case "
-	       "must "
-	       "also say \"needs\": [\"hook:remount\"]",
+	.doc = "close everything and have the filesystem unmounted and mounted again by the hook "
+	       "of this name",
 	.args_size = sizeof(struct no_args),
 	.args = no_args,
-	.need = remount_need,
+	.need = hook_need,
 	.alone = true,
 	.run = remount_run,
+};
+
+const struct op op_push_down = {
+	.name = "push_down",
+	.doc = "like remount, but by the hook push_down: on an overlay, what was in the upper "
+	       "layer "
+	       "is in the lower one after it",
+	.args_size = sizeof(struct no_args),
+	.args = no_args,
+	.need = hook_need,
+	.alone = true,
+	.run = push_down_run,
+	.apply = push_down_apply,
 };

@@ -35,7 +35,7 @@ def driver_command(driver: Path, filesystem: Filesystem, results: Path, *more: s
                    check_log: Path | None = None) -> list[str]:
     """The command that makes two filesystems and runs the driver on them, results into a file."""
     log = ["--check-log", str(check_log)] if check_log else []
-    hook = ["--hook", "remount={remount}"] if filesystem.remounts else []
+    hook = [word for name in filesystem.hooks for word in ("--hook", f"{name}={{{name}}}")]
     return [str(fs.SCRIPT), filesystem.name, "--second", *log, "--",
             str(driver), "run", "--dedicated", "--dir", "{dir}", "--dir2", "{dir2}", *hook,
             "--json", str(results), *more]

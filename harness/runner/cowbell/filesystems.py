@@ -8,6 +8,7 @@ where that is and who cleans up after a killed run.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from . import kernel
 from .tools import RunnerError, UsageError, find_tool, run_tool, try_tool
@@ -48,8 +49,8 @@ class Filesystem:
 
     # The smallest size that mkfs accepts, in bytes.
     least_bytes = 0
-    # Whether the data outlives an unmount.
-    remounts = True
+    # What can be done to it while a command runs: names of methods, and options of cowbell fs.
+    hooks: ClassVar[tuple[str, ...]] = ("remount",)
     # Whether the size is taken from the disk that the state folder is on.
     on_disk = True
 
@@ -68,6 +69,11 @@ class Filesystem:
     def check(self, place: Place) -> str:
         """Check it, not mounted any more; what is wrong with it, or nothing."""
         raise NotImplementedError
+
+    def remount(self, place: Place) -> None:
+        """Unmount it and mount it again. Raises RunnerError."""
+        self.unmount(place)
+        self.mount(place)
 
     def unmount(self, place: Place) -> None:
         """Unmount it so that nothing of it is in use any more. Raises RunnerError."""
@@ -123,7 +129,8 @@ class ImageFilesystem(Filesystem):
 class Tmpfs(Filesystem):
     """A filesystem in memory."""
 
-    remounts = False
+    # What it holds does not outlive an unmount.
+    hooks = ()
     on_disk = False
 
     def missing(self) -> str:
@@ -146,6 +153,8 @@ class Overlay(Filesystem):
 
     below: ImageFilesystem
 
+    hooks = ("remount", "push_down")
+
     @property
     def least_bytes(self) -> int:
         """The smallest size of the filesystem below, in bytes."""
@@ -164,6 +173,17 @@ class Overlay(Filesystem):
             (place.base / name).mkdir(exist_ok=True)
         options = ",".join(f"{name}dir={place.base / name}" for name in ("lower", "upper", "work"))
         run_tool("mount", "-t", "overlay", "-o", options, "cowbell", str(place.directory))
+
+    def push_down(self, place: Place) -> None:
+        """Have all of it in the lower folder, and the upper one empty. Raises RunnerError."""
+        merged = place.base / "merged"
+        run_tool("cp", "-a", "--reflink=auto", str(place.directory), str(merged))
+        self.unmount(place)
+        self.below.mount_at(place, place.base)
+        for name in ("lower", "upper", "work"):
+            run_tool("rm", "-rf", str(place.base / name))
+        merged.rename(place.base / "lower")
+        self.remount(place)
 
     def check(self, place: Place) -> str:
         return self.below.check(place)

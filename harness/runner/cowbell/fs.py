@@ -18,13 +18,15 @@ from .tools import (EXIT_FAILED, RunnerError, UsageError, complain, exit_status,
 
 NAME = "cowbell fs"
 SCRIPT = Path(__file__).resolve().parent.parent / "cowbell-fs"
+HOOKS = ("remount", "push_down")
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 HELP = """\
 Makes a filesystem in a loop image, mounts it where only the command sees it, runs the command,
 unmounts, checks and removes it. In the command's words, {dir} and {dir2} stand for where the
-filesystems are mounted, {remount} for the command that unmounts and mounts them again. In its
-environment the same are COWBELL_DIR, COWBELL_DIR2 and COWBELL_REMOUNT; COWBELL_FS is TYPE.
+filesystems are mounted, {remount} for the command that unmounts and mounts them again, {push_down}
+for the one that has all of an overlay in its lower layer. In its environment the same are
+COWBELL_DIR, COWBELL_DIR2, COWBELL_REMOUNT and COWBELL_PUSH_DOWN; COWBELL_FS is TYPE.
 
 The command's exit status comes back unchanged. 1: the command succeeded, but the check afterwards
 found the filesystem damaged. 77: this machine cannot make it. 99: something else went wrong. What
@@ -72,14 +74,15 @@ def run_command(command: Sequence[str], environment: dict[str, str],
 def values_for(run: state.Run) -> dict[str, str]:
     """What the command is told, by the name that it has in the command's words."""
     values = dict(zip(("dir", "dir2"), run.directories))
-    if run.filesystem.remounts:
-        values["remount"] = shlex.join((str(SCRIPT), "--remount", *run.directories))
+    for name in run.filesystem.hooks:
+        values[name] = shlex.join((str(SCRIPT), f"--{name.replace('_', '-')}", *run.directories))
     return values
 
 
 WITHOUT_VALUE = {
     "dir2": "there is no second filesystem; ask for it with --second",
     "remount": "what this filesystem holds does not outlive a remount",
+    "push_down": "only an overlay has layers",
 }
 
 
@@ -100,7 +103,7 @@ def environment_for(run: state.Run, values: dict[str, str]) -> dict[str, str]:
     """This process's environment with what the command is told."""
     ours = {f"COWBELL_{name.upper()}": value for name, value in values.items()}
     kept = {name: value for name, value in os.environ.items()
-            if name not in ("COWBELL_DIR", "COWBELL_DIR2", "COWBELL_REMOUNT")}
+            if name not in {f"COWBELL_{word.upper()}" for word in ("dir", *WITHOUT_VALUE)}}
     return {**kept, **ours, "COWBELL_FS": run.filesystem.name}
 
 
@@ -173,11 +176,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="show the filesystems")
     parser.add_argument("--remount", nargs="+", metavar="DIR",
                         help="in the command: unmount and mount again")
+    parser.add_argument("--push-down", nargs="+", metavar="DIR",
+                        help="in the command, for overlays: move what is in the upper layer down")
     words = list(argv)
     split = words.index("--") if "--" in words else len(words)
     args = parser.parse_args(words[:split])
     args.command = words[split + 1:]
-    if not args.list and not args.remount and not (args.filesystem and args.command):
+    args.hooks = {name: getattr(args, name) for name in HOOKS if getattr(args, name)}
+    if not args.list and not args.hooks and not (args.filesystem and args.command):
         raise UsageError("a filesystem and a command are needed: cowbell fs xfs -- ls {dir}")
     return args
 
@@ -189,10 +195,11 @@ def main(argv: Sequence[str]) -> int:
         if args.list:
             print_list()
             return 0
-        if args.remount:
+        if args.hooks:
             require_root()
-            for directory in args.remount:
-                state.remount(Path(directory))
+            for name, directories in args.hooks.items():
+                for directory in directories:
+                    state.run_hook(name, Path(directory))
             return 0
         return run_on_filesystem(args)
     except RunnerError as error:

@@ -211,7 +211,8 @@ class Bench:
         """Run points on a filesystem. Raises RunnerError."""
         values = fs.values_for(run)
         results, output = folder / "results.jsonl", folder / "output.txt"
-        hook = ["--hook", f"remount={values['remount']}"] if "remount" in values else []
+        hook = [word for name in run.filesystem.hooks
+                for word in ("--hook", f"{name}={values[name]}")]
         stop = ["--stop-on-fail"] if self.args.first and environment else []
         command = [str(self.args.driver), "run", "--dedicated", "--dir", values["dir"],
                    "--dir2", values["dir2"], *hook, "--jobs", str(jobs), "--seed", self.args.seed,

@@ -207,8 +207,8 @@ def mounted(filesystem: Filesystem, size_bytes: int, count: int, who: str,
             give_back(state, run, who)
 
 
-def remount(directory: Path) -> None:
-    """Unmount a run's filesystem and mount it again, both as the run did it. Raises RunnerError."""
+def run_hook(name: str, directory: Path) -> None:
+    """Do what a hook of a run's filesystem does. Raises RunnerError."""
     folder = directory.absolute().parent
     try:
         with (folder.parent / "owner").open() as owner:
@@ -217,7 +217,6 @@ def remount(directory: Path) -> None:
         filesystem = find_filesystem(str(said["filesystem"]))
     except (OSError, KeyError, ValueError):
         raise UsageError(f"{directory} is not a filesystem of cowbell fs") from None
-    if not filesystem.remounts:
-        raise UsageError(f"{filesystem.name} loses its data when it is unmounted")
-    filesystem.unmount(place)
-    filesystem.mount(place)
+    if name not in filesystem.hooks:
+        raise UsageError(f"{filesystem.name} has no {name}")
+    getattr(filesystem, name)(place)
