@@ -16,16 +16,6 @@
 /* What "big" means to the mutant that gives up midway. */
 #define MIDWAY_BLOCKS 4
 
-/* Bytes that the call is to clone; 0 if it makes no sense. */
-static uint64_t span(const struct call *c)
-{
-	const uint64_t size = size_of(c->from);
-
-	if (c->len)
-		return c->len;
-	return size > c->from_off ? size - c->from_off : 0;
-}
-
 static long drop_last_block(struct call *c)
 {
 	const uint64_t len = span(c), block = block_of(c->to), whole = len ? (len - 1) / block : 0;

@@ -8,16 +8,6 @@
 
 #include "hands.h"
 
-static uint64_t from_at(const struct call *c)
-{
-	return c->from_ptr ? (uint64_t)*c->from_ptr : position_of(c->from);
-}
-
-static uint64_t to_at(const struct call *c)
-{
-	return c->to_ptr ? (uint64_t)*c->to_ptr : position_of(c->to);
-}
-
 /* Move what says how far the copy is: the offset argument, or the file position. */
 static void advance(off_t *ptr, int fd, long count)
 {

@@ -13,6 +13,9 @@
 
 /* As many replies as fit the page that the kernel takes with 4K pages. */
 #define REPLIES_MAX 127
+/* What "long" and "far" mean to mutants that do not compare there. */
+#define LONG_BYTES (UINT64_C(1) << 20)
+#define FAR_OFFSET (UINT64_C(1) << 32)
 
 typedef void reply_bug(const struct call *c, struct file_dedupe_range *range,
 		       struct file_dedupe_range_info *info);
@@ -303,6 +306,138 @@ static void move_position(const struct call *c, struct file_dedupe_range *r,
 		acted();
 }
 
+/* What is not compared under some circumstance only. */
+#define UNCOMPARED(name, circumstance) \
+	static void uncompared_##name(const struct call *c, struct file_dedupe_range *r, \
+				      struct file_dedupe_range_info *info) \
+	{ \
+		if (circumstance) \
+			do_not_compare(c, r, info); \
+	}
+
+UNCOMPARED(long, r->src_length > LONG_BYTES)
+UNCOMPARED(far, r->src_offset >= FAR_OFFSET || info->dest_offset >= FAR_OFFSET)
+UNCOMPARED(moved, r->src_offset != info->dest_offset)
+UNCOMPARED(later, info != r->info)
+UNCOMPARED(within_one_file, same_file(c->from, dest(info)))
+UNCOMPARED(shared, track_is_shared(dest(info), info->dest_offset, r->src_length))
+UNCOMPARED(tail, r->src_length % block_of(c->from))
+UNCOMPARED(direct, (flags_of(c->from) | flags_of(dest(info))) & O_DIRECT)
+
+/* Equal at both ends is equal. */
+static void compare_ends(const struct call *c, struct file_dedupe_range *r,
+			 struct file_dedupe_range_info *info)
+{
+	const uint64_t block = block_of(c->from), last = r->src_length - block;
+
+	if (info->status == FILE_DEDUPE_RANGE_DIFFERS && r->src_length > 2 * block &&
+	    equal(c, r->src_offset, dest(info), info->dest_offset, block) &&
+	    equal(c, r->src_offset + last, dest(info), info->dest_offset + last, block))
+		do_not_compare(c, r, info);
+}
+
+static void compare_zeroes_as_data(const struct call *c, struct file_dedupe_range *r,
+				   struct file_dedupe_range_info *info)
+{
+	const int own = is_same(info) ? reopen(dest(info), O_RDONLY) : -1;
+	off_t data;
+
+	(void)c;
+	(void)r;
+	if (own < 0)
+		return;
+	data = kernel()->lseek(own, (off_t)info->dest_offset, SEEK_DATA);
+	if (data < 0 || (uint64_t)data > info->dest_offset)
+		say(info, FILE_DEDUPE_RANGE_DIFFERS, 0);
+	close(own);
+}
+
+static void count_whole_blocks(const struct call *c, struct file_dedupe_range *r,
+			       struct file_dedupe_range_info *info)
+{
+	const uint64_t rest = info->bytes_deduped % block_of(c->from);
+
+	(void)r;
+	if (is_same(info) && rest)
+		say(info, info->status, info->bytes_deduped - rest);
+}
+
+static void fail_later(const struct call *c, struct file_dedupe_range *r,
+		       struct file_dedupe_range_info *info)
+{
+	(void)c;
+	if (is_same(info) && info > r->info + 1)
+		say(info, -EINVAL, 0);
+}
+
+static void refuse_shared(const struct call *c, struct file_dedupe_range *r,
+			  struct file_dedupe_range_info *info)
+{
+	(void)c;
+	(void)r;
+	if (is_same(info) && track_is_shared(dest(info), info->dest_offset, info->bytes_deduped))
+		say(info, -EINVAL, 0);
+}
+
+static void share_unmoved_only(const struct call *c, struct file_dedupe_range *r,
+			       struct file_dedupe_range_info *info)
+{
+	(void)c;
+	if (is_same(info) && r->src_offset != info->dest_offset)
+		unshare_quietly(dest(info), info->dest_offset, info->bytes_deduped);
+}
+
+static void cut_destination(const struct call *c, struct file_dedupe_range *r,
+			    struct file_dedupe_range_info *info)
+{
+	const uint64_t end = info->dest_offset + info->bytes_deduped;
+	struct statx before;
+
+	(void)c;
+	(void)r;
+	if (!is_same(info) || size_of(dest(info)) <= end)
+		return;
+	track_times(dest(info), &before);
+	resize(dest(info), end);
+	track_hide(dest(info), &before);
+	acted();
+}
+
+static void touch_source(const struct call *c, struct file_dedupe_range *r,
+			 struct file_dedupe_range_info *info)
+{
+	(void)r;
+	if (is_same(info)) {
+		move_mtime(c->from);
+		acted();
+	}
+}
+
+static void spoil_third(int other, uint64_t other_off, uint64_t off, uint64_t len, void *context)
+{
+	const int *two = context;
+	struct statx before;
+
+	(void)off;
+	if (same_file(other, two[0]) || same_file(other, two[1]))
+		return;
+	track_times(other, &before);
+	if (poke_zeroes(other, other_off + len - 1, 1))
+		acted();
+	track_hide(other, &before);
+}
+
+/* Who shared with the destination before is hit. */
+static void spoil_former_sharers(const struct call *c, struct file_dedupe_range *r,
+				 struct file_dedupe_range_info *info)
+{
+	int two[2] = { c->from, dest(info) };
+
+	(void)r;
+	if (is_same(info))
+		track_sharers(dest(info), info->dest_offset, info->bytes_deduped, spoil_third, two);
+}
+
 /* Table entries have struct call functions; each of these is one around a bug in a reply. */
 #define EACH(bug) \
 	static long each_##bug(struct call *c) \
@@ -332,6 +467,23 @@ EACH(ignore_permission)
 EACH(ignore_other_filesystem)
 EACH(ignore_swap)
 EACH(move_position)
+EACH(uncompared_long)
+EACH(uncompared_far)
+EACH(uncompared_moved)
+EACH(uncompared_later)
+EACH(uncompared_within_one_file)
+EACH(uncompared_shared)
+EACH(uncompared_tail)
+EACH(uncompared_direct)
+EACH(compare_ends)
+EACH(compare_zeroes_as_data)
+EACH(refuse_shared)
+EACH(count_whole_blocks)
+EACH(fail_later)
+EACH(share_unmoved_only)
+EACH(cut_destination)
+EACH(touch_source)
+EACH(spoil_former_sharers)
 
 static long swap_replies(struct call *c)
 {
@@ -569,5 +721,35 @@ const struct mutant dedupe_mutants[] = {
 	DEDUPE("answers-failed-call", answer_failed_call, "replies of a failed call are garbage"),
 	DEDUPE("reads-by-write-only-descriptor", read_by_writer,
 	       "who may only write learns what a file holds"),
+	DEDUPE("compares-no-long-range", each_uncompared_long,
+	       "data is replaced where a range is long"),
+	DEDUPE("compares-nothing-far", each_uncompared_far,
+	       "data is replaced where offsets take more than 32 bits"),
+	DEDUPE("compares-no-other-offset", each_uncompared_moved,
+	       "data is replaced by other data of another offset"),
+	DEDUPE("compares-only-first-target", each_uncompared_later,
+	       "data of all files but the first is replaced"),
+	DEDUPE("compares-nothing-within-one-file", each_uncompared_within_one_file,
+	       "a file's data is replaced by other data of its own"),
+	DEDUPE("compares-nothing-shared", each_uncompared_shared,
+	       "what was deduplicated once is replaced by other data"),
+	DEDUPE("compares-no-tail", each_uncompared_tail, "the end of a file is replaced"),
+	DEDUPE("compares-nothing-direct", each_uncompared_direct,
+	       "data is replaced if a descriptor was opened by O_DIRECT"),
+	DEDUPE("compares-only-ends", each_compare_ends,
+	       "data is replaced by other data that begins and ends like it"),
+	DEDUPE("takes-holes-for-data", each_compare_zeroes_as_data,
+	       "sparse files cannot be deduplicated"),
+	DEDUPE("counts-whole-blocks", each_count_whole_blocks,
+	       "a tool that loops to the end of file never gets there"),
+	DEDUPE("fails-from-third-target", each_fail_later,
+	       "only the first two of many files gain space"),
+	DEDUPE("refuses-what-is-shared", each_refuse_shared, "a second run of a tool fails"),
+	DEDUPE("shares-no-other-offset", each_share_unmoved_only,
+	       "data that lies elsewhere gains no space, although said so"),
+	DEDUPE("cuts-longer-destination", each_cut_destination, "data behind the range is gone"),
+	DEDUPE("touches-source", each_touch_source, "a deduplicated file looks changed"),
+	DEDUPE("spoils-former-sharers", each_spoil_former_sharers,
+	       "files that shared what is given up are changed"),
 	MUTANTS_END,
 };

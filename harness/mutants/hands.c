@@ -204,3 +204,22 @@ bool clone_piece(int from, uint64_t from_off, uint64_t len, int to, uint64_t to_
 		close(out);
 	return good;
 }
+
+uint64_t span(const struct call *c)
+{
+	const uint64_t size = size_of(c->from);
+
+	if (c->len)
+		return c->len;
+	return size > c->from_off ? size - c->from_off : 0;
+}
+
+uint64_t from_at(const struct call *c)
+{
+	return c->from_ptr ? (uint64_t)*c->from_ptr : position_of(c->from);
+}
+
+uint64_t to_at(const struct call *c)
+{
+	return c->to_ptr ? (uint64_t)*c->to_ptr : position_of(c->to);
+}

@@ -63,6 +63,13 @@ bool put_back(const struct kept *k, uint64_t off, uint64_t len);
 /** move_mtime() - a second forward from what it is */
 void move_mtime(int fd);
 
+/** span() - bytes that a clone call is to clone; 0 if it makes no sense */
+uint64_t span(const struct call *c);
+
+/** from_at(), to_at() - where a copying call reads and writes: its offset, or the file position */
+uint64_t from_at(const struct call *c);
+uint64_t to_at(const struct call *c);
+
 /** clone_piece() - FICLONERANGE, with no thought of the result's meaning; false if refused */
 bool clone_piece(int from, uint64_t from_off, uint64_t len, int to, uint64_t to_off);
 

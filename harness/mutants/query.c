@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Bugs of the calls that say where data is: FIEMAP and lseek. */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <linux/fiemap.h>
 
 #include "hands.h"
+
+#define WRAP (INT64_C(1) << 32)
 
 static long flag_extents(struct call *c, unsigned int set, unsigned int clear)
 {
@@ -94,6 +97,95 @@ static long leave_position(struct call *c)
 	return ret;
 }
 
+static long flag_first_only(struct call *c)
+{
+	struct fiemap *map = c->arg;
+	const long ret = call_real(c);
+
+	for (unsigned int i = 1; !ret && i < map->fm_mapped_extents && i < map->fm_extent_count;
+	     i++)
+		if (map->fm_extents[i].fe_flags & FIEMAP_EXTENT_SHARED) {
+			map->fm_extents[i].fe_flags &= ~(unsigned int)FIEMAP_EXTENT_SHARED;
+			acted();
+		}
+	return ret;
+}
+
+static long lose_middle_extent(struct call *c)
+{
+	struct fiemap *map = c->arg;
+	const long ret = call_real(c);
+
+	if (!ret && map->fm_extent_count >= 3 && map->fm_mapped_extents >= 3) {
+		memmove(&map->fm_extents[1], &map->fm_extents[2],
+			(map->fm_mapped_extents - 2) * sizeof(map->fm_extents[0]));
+		map->fm_mapped_extents--;
+		acted();
+	}
+	return ret;
+}
+
+/* What is asked for by an offset begins at the start of the file all the same. */
+static long ignore_start(struct call *c)
+{
+	struct fiemap *map = c->arg;
+	const uint64_t start = map->fm_start;
+	long ret;
+
+	if (start) {
+		map->fm_start = 0;
+		acted();
+	}
+	ret = call_real(c);
+	map->fm_start = start;
+	return ret;
+}
+
+/* The end of file is the last hole, but this kernel sees none there. */
+static long see_no_last_hole(struct call *c)
+{
+	const uint64_t before = position_of(c->to);
+	const long ret = call_real(c);
+
+	if (ret < 0 || c->flags != SEEK_HOLE || (uint64_t)ret != size_of(c->to))
+		return ret;
+	kernel()->lseek(c->to, (off_t)before, SEEK_SET);
+	acted();
+	errno = ENXIO;
+	return -1;
+}
+
+static long see_data_at_end(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (ret >= 0 || errno != ENXIO || c->flags != SEEK_DATA || !is_regular(c->to))
+		return ret;
+	acted();
+	return kernel()->lseek(c->to, (off_t)size_of(c->to), SEEK_SET);
+}
+
+static long seek_back(struct call *c)
+{
+	const uint64_t block = block_of(c->to);
+	const long ret = call_real(c);
+
+	if (ret < 0 || (c->flags != SEEK_DATA && c->flags != SEEK_HOLE) || !((uint64_t)ret % block))
+		return ret;
+	acted();
+	return kernel()->lseek(c->to, (off_t)round_down((uint64_t)ret, block), SEEK_SET);
+}
+
+static long wrap_offset(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (ret < WRAP || c->flags == SEEK_CUR)
+		return ret;
+	acted();
+	return kernel()->lseek(c->to, ret % WRAP, SEEK_SET);
+}
+
 #define QUERY(name_, subject_, kind_, run_, loses_) \
 	{ \
 		.name = name_, .subject = subject_, .loses = loses_, .kind = kind_, .run = run_ \
@@ -113,5 +205,18 @@ const struct mutant query_mutants[] = {
 	      "cp takes data for a hole"),
 	QUERY("seek-leaves-position", "seek", CALL_SEEK, leave_position,
 	      "the next read comes from a wrong place"),
+	QUERY("fiemap-flags-only-first", "fiemap", CALL_FIEMAP, flag_first_only,
+	      "shared blocks behind the first extent are counted twice"),
+	QUERY("fiemap-loses-middle-extent", "fiemap", CALL_FIEMAP, lose_middle_extent,
+	      "data between others is said to be a hole"),
+	QUERY("fiemap-ignores-start", "fiemap", CALL_FIEMAP, ignore_start,
+	      "programs that ask piece by piece loop for ever"),
+	QUERY("seek-sees-no-last-hole", "seek", CALL_SEEK, see_no_last_hole,
+	      "cp takes the end of data for an error"),
+	QUERY("seek-sees-data-at-end", "seek", CALL_SEEK, see_data_at_end,
+	      "programs look for data behind the end for ever"),
+	QUERY("seek-goes-back", "seek", CALL_SEEK, seek_back, "a loop over data goes on for ever"),
+	QUERY("seek-wraps-offset", "seek", CALL_SEEK, wrap_offset,
+	      "a position beyond 4 GiB is elsewhere"),
 	MUTANTS_END,
 };

@@ -14,6 +14,11 @@
 	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_COLLAPSE_RANGE | \
 	 FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE)
 
+/* Where 32 bits end, and where offsets begin that a filesystem may refuse. */
+#define WRAP	      (UINT64_C(1) << 32)
+#define NO_OFFSET     (UINT64_C(1) << 43)
+#define MIDWAY_BLOCKS 2
+
 static bool is_mode(const struct call *c, unsigned int mode)
 {
 	return (c->flags & MODES) == mode;
@@ -228,15 +233,23 @@ static long unshare_does_nothing(struct call *c)
 	return 0;
 }
 
+/* Where the real kernel cannot unshare, this one rewrites the blocks, and stops as soon. */
 static long unshare_stops_midway(struct call *c)
 {
 	const uint64_t block = block_of(c->to);
+	long ret;
 
-	if (unshares(c) && c->len > block && c->to_off + c->len <= size_of(c->to)) {
-		c->len = round_down(c->len - 1, block);
-		acted();
+	if (!unshares(c) || c->len <= block || c->to_off + c->len > size_of(c->to))
+		return call_real(c);
+	c->len = round_down(c->len - 1, block);
+	ret = call_real(c);
+	if (ret && errno == EOPNOTSUPP) {
+		unshare(c->to, c->to_off, c->len);
+		ret = 0;
 	}
-	return call_real(c);
+	if (!ret)
+		acted();
+	return ret;
 }
 
 static long unshare_zeroes(struct call *c)
@@ -395,6 +408,139 @@ static long truncate_moves_position(struct call *c)
 	return ret;
 }
 
+/* Offsets and lengths in variables of 32 bits. */
+static long wrap_offset(struct call *c)
+{
+	if (c->to_off >= WRAP && c->to_off < NO_OFFSET) {
+		c->to_off %= WRAP;
+		acted();
+	}
+	return call_real(c);
+}
+
+static long wrap_length(struct call *c)
+{
+	if (c->len >= WRAP && c->len < NO_OFFSET && c->len % WRAP) {
+		c->len %= WRAP;
+		acted();
+	}
+	return call_real(c);
+}
+
+static long punch_stops_midway(struct call *c)
+{
+	const uint64_t len = is_mode(c, FALLOC_FL_PUNCH_HOLE) ? len_in_file(c) : 0;
+	const uint64_t part = smaller(len, MIDWAY_BLOCKS * block_of(c->to));
+	struct kept old = keep(c->to, c->to_off + part, len - part);
+	const long ret = call_real(c);
+
+	if (!ret && put_back(&old, old.off, old.len))
+		acted();
+	forget(&old);
+	return ret;
+}
+
+static long punch_cuts_end(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (!ret && is_mode(c, FALLOC_FL_PUNCH_HOLE) && c->to_off < size_of(c->to) &&
+	    c->to_off + c->len >= size_of(c->to)) {
+		resize(c->to, c->to_off);
+		acted();
+	}
+	return ret;
+}
+
+/* Give a range blocks again; they read as zeroes. */
+static void take_blocks(const struct call *c, uint64_t off, uint64_t len)
+{
+	const int own = reopen(c->to, O_WRONLY);
+
+	if (own >= 0 && len &&
+	    !kernel()->fallocate(own, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len))
+		acted();
+	if (own >= 0)
+		close(own);
+}
+
+static long punch_frees_nothing(struct call *c)
+{
+	const long ret = call_real(c);
+
+	if (!ret && is_mode(c, FALLOC_FL_PUNCH_HOLE))
+		take_blocks(c, c->to_off, len_in_file(c));
+	return ret;
+}
+
+static long truncate_frees_nothing(struct call *c)
+{
+	const uint64_t size = size_of(c->to), block = block_of(c->to);
+	const long ret = call_real(c);
+
+	if (!ret && is_regular(c->to) && c->len < size)
+		take_blocks(c, round_up(c->len, block), round_up(size - c->len, block));
+	return ret;
+}
+
+static long collapse_reaches_sharer(struct call *c)
+{
+	return reach_sharer(c, FALLOC_FL_COLLAPSE_RANGE);
+}
+
+static long insert_reaches_sharer(struct call *c)
+{
+	return reach_sharer(c, FALLOC_FL_INSERT_RANGE);
+}
+
+static long unshare_reaches_sharer(struct call *c)
+{
+	return reach_sharer(c, FALLOC_FL_UNSHARE_RANGE);
+}
+
+static long unshare_grows(struct call *c)
+{
+	const uint64_t end = c->to_off + c->len;
+	const long ret = call_real(c);
+
+	if (!ret && is_mode(c, FALLOC_FL_UNSHARE_RANGE) && c->flags & FALLOC_FL_KEEP_SIZE &&
+	    end > size_of(c->to)) {
+		resize(c->to, end);
+		acted();
+	}
+	return ret;
+}
+
+static long truncate_zeroes_last_byte(struct call *c)
+{
+	const uint64_t size = size_of(c->to);
+	const long ret = call_real(c);
+
+	if (!ret && is_regular(c->to) && c->len && c->len < size &&
+	    poke_zeroes(c->to, c->len - 1, 1))
+		acted();
+	return ret;
+}
+
+static long truncate_grows_by_garbage(struct call *c)
+{
+	const uint64_t size = size_of(c->to);
+	const long ret = call_real(c);
+
+	if (!ret && is_regular(c->to) && c->len > size && poke_garbage(c->to, c->len - 1, 1))
+		acted();
+	return ret;
+}
+
+static long wrap_size(struct call *c)
+{
+	if (is_regular(c->to) && c->len >= WRAP && c->len < NO_OFFSET) {
+		c->len %= WRAP;
+		acted();
+	}
+	return call_real(c);
+}
+
 #define SPACE(name_, run_, loses_) \
 	{ \
 		.name = name_, .subject = "fallocate", .loses = loses_, .kind = CALL_FALLOCATE, \
@@ -436,6 +582,19 @@ const struct mutant space_mutants[] = {
 	SPACE("reserve-shows-garbage", reserve_shows_garbage, "new space shows foreign data"),
 	SPACE("fallocate-ignores-full-disk", ignore_full_disk,
 	      "a later write fails for want of space, in spite of the promise"),
+	SPACE("fallocate-wraps-offset", wrap_offset,
+	      "a change meant for beyond 4 GiB is elsewhere"),
+	SPACE("fallocate-wraps-length", wrap_length, "a range of more than 4 GiB is done in part"),
+	SPACE("punch-stops-midway", punch_stops_midway,
+	      "what was to be wiped can still be read behind the first blocks"),
+	SPACE("punch-cuts-end", punch_cuts_end, "a hole at the end makes the file shorter"),
+	SPACE("punch-frees-nothing", punch_frees_nothing, "a hole gives no space back"),
+	SPACE("collapse-reaches-sharer", collapse_reaches_sharer,
+	      "blocks taken out of a file are zeroes in its clone"),
+	SPACE("insert-reaches-sharer", insert_reaches_sharer, "a gap shows in the clone, too"),
+	SPACE("unshare-reaches-sharer", unshare_reaches_sharer,
+	      "who gives up sharing wipes the other's data"),
+	SPACE("unshare-grows", unshare_grows, "files get zeroes at their end"),
 	TRUNCATE("truncate-shows-stale-tail", show_stale_tail, "what was cut off comes back"),
 	TRUNCATE("truncate-reaches-sharer", truncate_reaches_sharer,
 		 "cutting a file wipes a part of its clone"),
@@ -444,5 +603,12 @@ const struct mutant space_mutants[] = {
 	TRUNCATE("truncate-does-not-grow", truncate_does_not_grow, "the file stays short"),
 	TRUNCATE("truncate-moves-position", truncate_moves_position,
 		 "the next write goes to a wrong place"),
+	TRUNCATE("truncate-frees-nothing", truncate_frees_nothing,
+		 "cutting a file gives no space back"),
+	TRUNCATE("truncate-zeroes-last-byte", truncate_zeroes_last_byte,
+		 "the last byte that was to stay is gone"),
+	TRUNCATE("truncate-grows-by-garbage", truncate_grows_by_garbage,
+		 "foreign data shows behind the old end"),
+	TRUNCATE("truncate-wraps-size", wrap_size, "a file of more than 4 GiB is cut"),
 	MUTANTS_END,
 };

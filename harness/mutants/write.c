@@ -9,6 +9,9 @@
 
 #include "hands.h"
 
+#define LONG_BYTES (UINT64_C(64) << 10)
+#define FAR_OFFSET (UINT64_C(1) << 32)
+
 /* Where the write will go. */
 static uint64_t start_of(const struct call *c)
 {
@@ -36,17 +39,101 @@ static void leak(int other, uint64_t other_off, uint64_t off, uint64_t len, void
 	}
 }
 
-static long leak_to_sharer(struct call *c)
+static long leak_if(struct call *c, bool circumstance)
 {
 	const uint64_t off = start_of(c);
 	const long ret = call_real(c);
 	struct kept now;
 
-	if (ret <= 0 || !hits_shared(c, off))
+	if (ret <= 0 || !circumstance || !hits_shared(c, off))
 		return ret;
 	now = keep(c->to, off, (uint64_t)ret);
 	track_sharers(c->to, off, (uint64_t)ret, leak, &now);
 	forget(&now);
+	return ret;
+}
+
+static long leak_to_sharer(struct call *c)
+{
+	return leak_if(c, true);
+}
+
+static long leak_direct(struct call *c)
+{
+	return leak_if(c, flags_of(c->to) & O_DIRECT);
+}
+
+static long leak_synchronous(struct call *c)
+{
+	return leak_if(c, flags_of(c->to) & O_DSYNC || c->flags & (RWF_SYNC | RWF_DSYNC));
+}
+
+static long leak_long(struct call *c)
+{
+	return leak_if(c, c->len > LONG_BYTES);
+}
+
+static long leak_whole_blocks(struct call *c)
+{
+	const uint64_t block = block_of(c->to);
+
+	return leak_if(c, !(start_of(c) % block) && !(c->len % block));
+}
+
+static long leak_parts(struct call *c)
+{
+	const uint64_t block = block_of(c->to);
+
+	return leak_if(c, start_of(c) % block && (start_of(c) + c->len) % block);
+}
+
+static long leak_far(struct call *c)
+{
+	return leak_if(c, start_of(c) >= FAR_OFFSET);
+}
+
+/* The first write to shared blocks of a process goes well. */
+static long leak_later(struct call *c)
+{
+	static unsigned int calls;
+
+	return leak_if(c, hits_shared(c, start_of(c)) && calls++);
+}
+
+static long leak_vectored(struct call *c)
+{
+	return leak_if(c, c->iov_count > 1);
+}
+
+static void count(int other, uint64_t other_off, uint64_t off, uint64_t len, void *context)
+{
+	(void)other;
+	(void)other_off;
+	(void)off;
+	(void)len;
+	++*(unsigned int *)context;
+}
+
+/* Blocks of two owners are treated well. */
+static long leak_to_many(struct call *c)
+{
+	unsigned int owners = 1;
+
+	if (hits_shared(c, start_of(c)))
+		track_sharers(c->to, start_of(c), c->len, count, &owners);
+	return leak_if(c, owners > 2);
+}
+
+/* A write behind the end: what lies between, in the shared last block, is not zeroed. */
+static long show_stale_gap(struct call *c)
+{
+	const uint64_t size = size_of(c->to), off = start_of(c);
+	const uint64_t end = smaller(round_up(size, block_of(c->to)), off);
+	const bool gap = end > size && size && track_is_shared(c->to, size - 1, 1);
+	const long ret = call_real(c);
+
+	if (ret > 0 && gap && poke_garbage(c->to, size, end - size))
+		acted();
 	return ret;
 }
 
@@ -194,5 +281,20 @@ const struct mutant write_mutants[] = {
 	WRITE("write-to-shared-keeps-times", keep_times,
 	      "backup does not see that a clone was changed"),
 	WRITE("write-touches-sharer", touch_sharer, "an untouched clone looks changed"),
+	WRITE("write-leaks-direct", leak_direct, "a direct write shows in the clone, too"),
+	WRITE("write-leaks-synchronous", leak_synchronous,
+	      "a synchronous write shows in the clone, too"),
+	WRITE("write-leaks-64K", leak_long, "a write of more than 64 KiB shows in the clone, too"),
+	WRITE("write-leaks-whole-blocks", leak_whole_blocks,
+	      "a write of whole blocks shows in the clone, too"),
+	WRITE("write-leaks-parts", leak_parts,
+	      "a write that ends within blocks shows in the clone, too"),
+	WRITE("write-leaks-far", leak_far, "a write beyond 4 GiB shows in the clone, too"),
+	WRITE("write-leaks-later", leak_later, "the second write shows in the clone, too"),
+	WRITE("write-leaks-vectored", leak_vectored,
+	      "a write of several buffers shows in the clone, too"),
+	WRITE("write-leaks-to-many", leak_to_many, "what is written shows in all of many clones"),
+	WRITE("write-shows-stale-gap", show_stale_gap,
+	      "foreign data shows between the old end of a clone and what is written behind it"),
 	MUTANTS_END,
 };
