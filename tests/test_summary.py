@@ -102,6 +102,17 @@ def test_run_that_was_cut_short_says_so(lines, torn, note, tmp_path):
         assert " 0.8 s " in row
 
 
+def test_run_that_was_taken_up_again_is_one_run(tmp_path):
+    lines = [{"kind": "run", "schema": 1}, {"kind": "case", "case": "a", "verdict": "pass"},
+             {"kind": "end", "counts": {}, "interrupted": "SIGINT"},
+             {"kind": "run", "schema": 1, "resumed": True},
+             {"kind": "case", "case": "b", "verdict": "pass"}]
+    path = tmp_path / "xfs.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = results.read_results(path)
+    assert [case["case"] for case in found.cases] == ["a", "b"] and found.end is None
+
+
 @pytest.mark.parametrize("text, why", [
     ("", "not a result file: no line of a run in it"),
     ('{"kind":"run","sch', "not a result file: no line of a run in it"),

@@ -84,8 +84,8 @@ def repeat_command(run: Line, case: Line, variant: str) -> str:
     if not command or variant not in VARIANTS or \
             not re.search(r"/run-[^/]+/1/dir$", directory):
         return command
-    hook = option_value(words, "--hook")
-    for text, name in ((hook.removeprefix("remount="), "remount"),
+    hooks = [words[i + 1].partition("=") for i in range(len(words) - 1) if words[i] == "--hook"]
+    for text, name in (*((what, name) for name, _, what in hooks),
                        (option_value(words, "--dir2"), "dir2"), (directory, "dir")):
         if text:
             command = command.replace(text, f"{{{name}}}")
@@ -123,6 +123,9 @@ def add_line(results: ResultFile, line: Line) -> None:
         results.cases.append(line)
     elif line["kind"] == "end":
         results.end = line
+    elif line.get("resumed"):
+        # The run went on after it had been cut short.
+        results.end = None
     else:
         raise ValueError("a second run in one file")
 
