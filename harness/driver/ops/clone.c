@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include <linux/fs.h>
 
@@ -26,6 +27,25 @@ static int clone_need(const void *args)
 	return NEED_CLONE;
 }
 
+/*
+ * Kernels clone extent by extent, and one that runs out of room midway leaves what it has done. It
+ * must say so; nothing else is promised of the range (contract F19, gap N18).
+ */
+static void stopped(struct world *w, const struct op_result *r, int fd, uint64_t off, uint64_t len)
+{
+	struct mfile *dst = world_model(w, fd);
+	struct stat st;
+
+	if (!dst || (r->err != ENOSPC && r->err != EDQUOT && r->err != EINTR))
+		return;
+	if (fstat(world_fd(w, fd), &st) < 0)
+		return;
+	if ((uint64_t)st.st_size > dst->rope.size && (uint64_t)st.st_size <= off + len)
+		model_truncate(&w->model, dst, (uint64_t)st.st_size);
+	model_any(&w->model, dst, off, len);
+	dst->mtime = dst->ctime = TOUCH_MAY;
+}
+
 /* A clone has no way to be short: all of the range, or an error (contract F19). */
 static void apply(struct world *w, const struct op_result *r, int from, uint64_t from_off,
 		  uint64_t len, int to, uint64_t to_off)
@@ -33,6 +53,12 @@ static void apply(struct world *w, const struct op_result *r, int from, uint64_t
 	const struct mfile *src = world_model(w, from);
 	struct mfile *dst = world_model(w, to);
 
+	if (src && !len && from_off < src->rope.size)
+		len = src->rope.size - from_off;
+	if (r->err) {
+		stopped(w, r, to, to_off, len);
+		return;
+	}
 	if (r->ret)
 		world_fail(w, "0, the one result of success", "ioctl returns %" PRId64, r->ret);
 	if (!src || !dst)
@@ -40,8 +66,6 @@ static void apply(struct world *w, const struct op_result *r, int from, uint64_t
 	/* Nothing to clone is a success that leaves the times alone (contract F3). */
 	if (from_off >= src->rope.size)
 		return;
-	if (!len)
-		len = src->rope.size - from_off;
 	model_clone(&w->model, dst, to_off, src, from_off, len, ORIGIN_SURE);
 	world_wrote(w, dst);
 }
@@ -106,6 +130,7 @@ const struct op op_clone = {
 	.need = clone_need,
 	.run = clone_run,
 	.apply = clone_apply,
+	.apply_errors = true,
 };
 
 const struct op op_clone_range = {
@@ -116,4 +141,5 @@ const struct op op_clone_range = {
 	.need = clone_need,
 	.run = clone_range_run,
 	.apply = clone_range_apply,
+	.apply_errors = true,
 };

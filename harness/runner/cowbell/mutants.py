@@ -38,7 +38,7 @@ POINT_SECONDS = 20
 DRIVER_SECONDS = 600
 NAMES_SHOWN = 3
 # Of each case so many points are tried first, and none that took longer than this by itself.
-SAMPLE_POINTS = 3
+SAMPLE_POINTS = 2
 SAMPLE_NS = 100_000_000
 # Exit codes of a driver that has come to its end.
 ENDED = (0, EXIT_FAILED, EXIT_SKIPPED, EXIT_HARNESS)
