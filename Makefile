@@ -199,6 +199,16 @@ unit: $(UNIT_PROGRAMS)	## the unit tests, under the address and undefined-behavi
 		"$$program" || { echo "again: make unit, or after it: $$program"; exit 1; }; \
 	done
 
+$(BUILD)/perf/linear: tests/perf/linear.c $(patsubst %,$(BUILD)/obj/harness/driver/%.o,arena linear \
+		linear_build linear_explain)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(PLAIN_FLAGS) $(LDFLAGS) -o $@ $^ -lm
+
+.PHONY: linear-bench
+linear-bench: $(BUILD)/perf/linear	## how fast the snapshot oracle is, and how its time grows
+	$<
+
 .PHONY: lint
 lint: $(BUILD)/cowbell	## load every case and every invalid case
 	$(BUILD)/cowbell lint
