@@ -16,6 +16,9 @@ struct chunk {
 
 struct arena {
 	struct chunk *chunks;
+	/* the first, if it lies in given memory */
+	struct chunk *given;
+	size_t spilled;
 };
 
 /* There is no way on without memory, and nothing to clean up that the kernel would not. */
@@ -32,16 +35,48 @@ struct arena *arena_new(void)
 	return need(calloc(1, sizeof(struct arena)));
 }
 
+struct arena *arena_within(void *memory, size_t size)
+{
+	struct arena *a = arena_new();
+
+	a->chunks = a->given = memory;
+	*a->given = (struct chunk){ .size = size - sizeof(*a->given) };
+	return a;
+}
+
+static void free_chunks(struct arena *a)
+{
+	while (a->chunks) {
+		struct chunk *next = a->chunks->next;
+
+		if (a->chunks != a->given)
+			free(a->chunks);
+		a->chunks = next;
+	}
+}
+
+void arena_reset(struct arena *a)
+{
+	free_chunks(a);
+	a->spilled = 0;
+	a->chunks = a->given;
+	if (!a->given)
+		return;
+	memset(a->given->bytes, 0, a->given->used);
+	a->given->used = 0;
+	a->given->next = NULL;
+}
+
+size_t arena_spilled(const struct arena *a)
+{
+	return a->spilled;
+}
+
 void arena_free(struct arena *a)
 {
 	if (!a)
 		return;
-	while (a->chunks) {
-		struct chunk *next = a->chunks->next;
-
-		free(a->chunks);
-		a->chunks = next;
-	}
+	free_chunks(a);
 	free(a);
 }
 
@@ -55,6 +90,7 @@ void *arena_alloc(struct arena *a, size_t size)
 	if (!c || c->size - c->used < size) {
 		const size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
 
+		a->spilled += a->given ? size : 0;
 		c = need(calloc(1, sizeof(*c) + room));
 		c->size = room;
 		c->next = a->chunks;

@@ -10,6 +10,19 @@ struct arena;
 
 struct arena *arena_new(void);
 
+/**
+ * arena_within() - an arena that first uses up @size bytes of given memory
+ *
+ * What does not fit comes from elsewhere. arena_free() leaves the given memory alone.
+ */
+struct arena *arena_within(void *memory, size_t size);
+
+/** arena_reset() - take back all that came from it, but keep an arena_within()'s memory */
+void arena_reset(struct arena *a);
+
+/** arena_spilled() - bytes that did not fit into an arena_within()'s memory */
+size_t arena_spilled(const struct arena *a);
+
 /** arena_free() - give back everything that came from it, and itself; NULL is fine */
 void arena_free(struct arena *a);
 

@@ -234,6 +234,33 @@ struct need_use {
 	const char *param;
 };
 
+/** struct actorspec - one actor of a race: what it does in each round */
+struct actorspec {
+	const char *name;
+	struct step *steps;
+	size_t steps_count;
+	/** @times: how often it does all of them in a round */
+	unsigned int times;
+};
+
+/** struct race - actors that run at the same time, in rounds */
+struct race {
+	/** @actors: the first makes the call that is raced, the others are spread over it */
+	struct actorspec *actors;
+	size_t actors_count;
+	/** @before: steps that the controller takes before each round */
+	struct step *before;
+	size_t before_count;
+	/** @threads: actors are threads of one process, not processes of their own */
+	bool threads;
+	/** @restore: every round starts from the files as set-up made them */
+	bool restore;
+	/** @budget_ms: how long rounds are run */
+	unsigned int budget_ms;
+	/** @overlaps: percent of the rounds that must really have overlapped */
+	unsigned int overlaps;
+};
+
 /** struct point - one case at one place of its cross product: all there is to run it */
 struct point {
 	/** @name: "errno/overlap-in-one-file[len=2B]" */
@@ -256,6 +283,8 @@ struct point {
 	size_t patterns_count;
 	struct step *steps;
 	size_t steps_count;
+	/** @race: NULL if the point has no actors */
+	struct race *race;
 	const struct oracle **after;
 	size_t after_count;
 	/** @alone: disturbs or measures the whole filesystem, so nothing else runs meanwhile */

@@ -10,6 +10,8 @@
 #define ORACLE_LIST(X) \
 	X(isolation) \
 	X(kmsg) \
+	X(linear) \
+	X(no_hang) \
 	X(sharing) \
 	X(space)
 /* clang-format on */

@@ -25,6 +25,14 @@ struct oracle {
 	void (*start)(struct world *w);
 	/** @step: after every step; may be NULL */
 	void (*step)(struct world *w);
+	/** @round: after every round of a race; may be NULL. @races: judges only races */
+	void (*round)(struct world *w);
+	bool races;
+	/** @stamps: needs sector stamps in the files that actors work on, and what they hold before
+	 * and after each round */
+	bool stamps;
+	/** @restore: needs every round to start from the files as set-up made them */
+	bool restore;
 	/** @finish: after the last step and the read-back of all files; may be NULL. Also run by
 	 * the op "check" midway */
 	void (*finish)(struct world *w);

@@ -89,6 +89,8 @@ int child_main(const struct child *c)
 		.dirfd = -1,
 		.dir2fd = -1,
 		.seed = c->seed,
+		.budget = c->budget,
+		.round = c->round,
 		.hook = c->hook >= 0 ? ask_hook : NULL,
 		.hook_context = (void *)(uintptr_t)c,
 		.now = c->now,

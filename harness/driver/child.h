@@ -30,6 +30,9 @@ struct child {
 	/** @folder: name of the point's own folder in them */
 	const char *folder;
 	uint64_t seed;
+	/** @budget, @round: for races (exec.h) */
+	double budget;
+	uint64_t round;
 	/** @keep: leave the folder behind if the point does not pass */
 	bool keep;
 	/** @out: where the result goes; @hook: socket to the supervisor, -1 if there are no hooks

@@ -115,6 +115,11 @@ static json_t *ops_json(const struct point *p)
 
 	for (size_t i = 0; i < p->steps_count; i++)
 		add_ops(names, &p->steps[i]);
+	for (size_t i = 0; p->race && i < p->race->before_count; i++)
+		add_ops(names, &p->race->before[i]);
+	for (size_t a = 0; p->race && a < p->race->actors_count; a++)
+		for (size_t i = 0; i < p->race->actors[a].steps_count; i++)
+			add_ops(names, &p->race->actors[a].steps[i]);
 	json_object_foreach (names, name, value)
 		json_array_append_new(list, json_string(name));
 	json_decref(names);

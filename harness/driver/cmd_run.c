@@ -321,6 +321,8 @@ static void fill_supervise(struct run *r)
 		.keep = r->o.keep,
 		.dedicated = r->o.dedicated,
 		.seed = choose_seed(r),
+		.budget = r->o.budget,
+		.round = r->o.round.value,
 		.hooks = r->o.hooks.count ? r->o.hooks.item : NULL,
 		.dir = &r->dir,
 		.dir2 = r->o.dir2 ? &r->dir2 : NULL,
@@ -345,6 +347,7 @@ static void fill_supervise(struct run *r)
 		.dir2 = r->dir2.dir,
 		.dedicated = r->o.dedicated,
 		.timeout_s = r->o.timeout.set ? r->s.timeout_s : 0,
+		.budget = r->o.budget,
 		.hooks = r->s.hooks,
 		.quirks = r->o.quirks.item,
 	};

@@ -186,7 +186,7 @@ static void put_option(FILE *f, const char *option, const char *value)
 	free(quoted);
 }
 
-char *emit_repeat(const struct emit_command *c, uint64_t seed, const char *name)
+char *emit_repeat(const struct emit_command *c, uint64_t seed, uint64_t round, const char *name)
 {
 	char *line = NULL, *quoted = emit_quote(name);
 	size_t size;
@@ -201,6 +201,10 @@ char *emit_repeat(const struct emit_command *c, uint64_t seed, const char *name)
 		fputs(" --dedicated", f);
 	if (c->timeout_s)
 		fprintf(f, " --timeout %u", c->timeout_s);
+	if (c->budget > 0)
+		fprintf(f, " --budget %g", c->budget);
+	if (round)
+		fprintf(f, " --round %" PRIu64, round);
 	for (const char *const *h = c->hooks; h && *h; h++)
 		put_option(f, "--hook", *h);
 	for (const char *const *q = c->quirks; q && *q; q++)

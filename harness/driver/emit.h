@@ -70,13 +70,15 @@ struct emit_command {
 	const char *dir, *dir2;
 	bool dedicated;
 	unsigned int timeout_s;
+	double budget;
 	/** @hooks, @quirks, @cases: rows that end with NULL */
 	const char *const *hooks;
 	const char *const *quirks;
 };
 
-/** emit_repeat() - a line for the shell that does one point again; to be freed */
-char *emit_repeat(const struct emit_command *c, uint64_t seed, const char *name);
+/** emit_repeat() - a line for the shell that does one point again, or @round of a race (0: all of
+ * it); to be freed */
+char *emit_repeat(const struct emit_command *c, uint64_t seed, uint64_t round, const char *name);
 
 /** emit_quote() - one word for the shell, quoted only if need be; to be freed */
 char *emit_quote(const char *word);

@@ -20,6 +20,8 @@
 #include "check.h"
 #include "op.h"
 #include "ops/process.h"
+#include "race.h"
+#include "result.h"
 #include "world.h"
 
 #define MESSAGE_BYTES 1024
@@ -41,6 +43,11 @@ struct exec {
 	const char *done, *place;
 	/** @doing: text of the step that runs now, NULL at the end of the point */
 	const char *doing;
+	/** @trying: complaints are only noted in @tried, which is NULL if there was none */
+	bool trying;
+	const char *tried;
+	/** @history: of the round of a race that failed */
+	json_t *history;
 };
 
 /* A signal that the running call raised against its own process (SIGXFSZ, SIGPIPE). */
@@ -72,8 +79,17 @@ void world_fail(struct world *w, const char *allowed, const char *seen, ...)
 	struct exec *x = w->exec;
 	va_list args;
 
-	if (x->failed || x->broken)
+	if (x->failed || x->broken || x->tried)
 		return;
+	if (x->trying) {
+		char text[MESSAGE_BYTES];
+
+		va_start(args, seen);
+		vsnprintf(text, sizeof(text), seen, args);
+		va_end(args);
+		x->tried = world_text(w, "%s", text);
+		return;
+	}
 	x->failed = true;
 	va_start(args, seen);
 	vsnprintf(x->seen, sizeof(x->seen), seen, args);
@@ -96,6 +112,32 @@ void world_error(struct world *w, const char *what, ...)
 	blame(w);
 }
 
+void world_try(struct world *w)
+{
+	w->exec->trying = true;
+	w->exec->tried = NULL;
+}
+
+const char *world_tried(struct world *w)
+{
+	const char *tried = w->exec->tried;
+
+	w->exec->trying = false;
+	w->exec->tried = NULL;
+	return tried;
+}
+
+bool world_stopped(const struct world *w)
+{
+	return w->exec->failed || w->exec->broken || w->exec->tried;
+}
+
+void world_history(struct world *w, json_t *history)
+{
+	json_decref(w->exec->history);
+	w->exec->history = history;
+}
+
 void world_observe(struct world *w, const char *key, json_t *value)
 {
 	json_object_set_new(w->exec->observed, key, value);
@@ -112,67 +154,11 @@ static void tell_now(const struct world *w)
 	snprintf(now->done, sizeof(now->done), "%s", w->exec->doing ? w->exec->doing : "");
 }
 
-static bool stopped(const struct world *w)
+void world_doing(struct world *w, const struct step *s, const char *text)
 {
-	return w->exec->failed || w->exec->broken;
-}
-
-/* "ok", "4096", "EINVAL", "SIGBUS", "EFBIG+SIGXFSZ", with the op's own text behind. */
-static const char *result_text(const struct world *w, const struct op_result *r)
-{
-	const char *more = r->text ? r->text : "";
-	const char *gap = r->text ? " " : "";
-
-	if (r->err && r->sig)
-		return world_text(w, "%s+%s", errno_name(r->err), signal_name(r->sig));
-	if (r->sig && r->ret > 0)
-		return world_text(w, "%" PRId64 "+%s", r->ret, signal_name(r->sig));
-	if (r->sig)
-		return signal_name(r->sig);
-	if (r->err)
-		return world_text(w, "%s%s%s", errno_name(r->err), gap, more);
-	if (r->ret)
-		return world_text(w, "%" PRId64 "%s%s", r->ret, gap, more);
-	return r->text ? r->text : "ok";
-}
-
-/* What the case allows, in the words of result_text(): "EINVAL or EXDEV", "4096", "ok". */
-static const char *allowed_text(const struct world *w, const struct expect *e)
-{
-	const char *sig = e->sig ? world_text(w, "+%s", signal_name(e->sig)) : "";
-	const char *text = "";
-
-	for (const int *err = e->errs; *err; err++)
-		text = world_text(w, "%s%s%s%s", text, *text ? " or " : "", errno_name(*err), sig);
-	if (*text)
-		return text;
-	if (e->kind == EXPECT_SIGNAL)
-		return signal_name(e->sig);
-	return e->ret.set ? world_text(w, "%" PRIu64, e->ret.value) : "ok";
-}
-
-static bool errno_allowed(const struct expect *e, int err)
-{
-	for (const int *allowed = e->errs; *allowed; allowed++)
-		if (*allowed == err)
-			return true;
-	return false;
-}
-
-static bool result_allowed(const struct expect *e, const struct op_result *r)
-{
-	switch (e->kind) {
-	case EXPECT_OK:
-		return !r->err && r->sig == e->sig &&
-		       (!e->ret.set || (uint64_t)r->ret == e->ret.value);
-	case EXPECT_ERR:
-		return errno_allowed(e, r->err) && r->sig == e->sig;
-	case EXPECT_SIGNAL:
-		return !r->err && r->sig == e->sig;
-	case EXPECT_ANY:
-		return true;
-	}
-	return false;
+	w->step = s;
+	w->exec->doing = text;
+	tell_now(w);
 }
 
 /* A search for one file among the arguments of a step. */
@@ -249,7 +235,7 @@ static void judge(struct world *w, const struct step *s, const struct op_result 
 	if (s->expect.kind != EXPECT_ANY)
 		w->checked.results++;
 	if (!result_allowed(&s->expect, r)) {
-		world_fail(w, allowed_text(w, &s->expect), "%s", result_text(w, r));
+		world_fail(w, result_wanted(w, &s->expect), "%s", result_text(w, r));
 		return;
 	}
 	if (refused)
@@ -309,11 +295,9 @@ static void run_step(struct world *w, const struct step *s)
 	struct op_result r = { 0 };
 
 	run_steps(w, s->first, s->first_count);
-	if (stopped(w))
+	if (world_stopped(w))
 		return;
-	w->step = s;
-	w->exec->doing = args_text(w->arena, w->point, s);
-	tell_now(w);
+	world_doing(w, s, args_text(w->arena, w->point, s));
 	world_look(w);
 	raised = 0;
 	s->op->run(w, s->args, &r);
@@ -329,16 +313,16 @@ static void run_step(struct world *w, const struct step *s)
 		world_observe(w, s->observe, json_string(result_text(w, &r)));
 	note_answer(w, s, &r);
 	judge(w, s, &r);
-	for (size_t i = 0; i < w->point->after_count && !stopped(w); i++)
+	for (size_t i = 0; i < w->point->after_count && !world_stopped(w); i++)
 		if (w->point->after[i]->step)
 			w->point->after[i]->step(w);
-	if (s->twin && !stopped(w))
+	if (s->twin && !world_stopped(w))
 		run_step(w, s->twin);
 }
 
 static void run_steps(struct world *w, const struct step *steps, size_t count)
 {
-	for (size_t i = 0; i < count && !stopped(w); i++)
+	for (size_t i = 0; i < count && !world_stopped(w); i++)
 		run_step(w, &steps[i]);
 }
 
@@ -347,32 +331,34 @@ static void read_all(struct world *w)
 {
 	const bool direct = w->probe->need[NEED_DIRECT].answer != ANSWER_NO;
 
-	for (size_t i = 0; i < w->point->maps_count && !stopped(w); i++)
+	for (size_t i = 0; i < w->point->maps_count && !world_stopped(w); i++)
 		world_read_map(w, (int)i);
-	for (size_t i = 0; i < w->point->files_count && !stopped(w); i++)
-		world_read_back(w, &w->files[i], false);
-	for (size_t i = 0; i < w->point->files_count && !stopped(w) && direct; i++)
-		if (world_is_here(w, &w->files[i]))
+	for (size_t i = 0; i < w->point->files_count && !world_stopped(w); i++)
+		if (!w->files[i].raced)
+			world_read_back(w, &w->files[i], false);
+	for (size_t i = 0; i < w->point->files_count && !world_stopped(w) && direct; i++)
+		if (!w->files[i].raced && world_is_here(w, &w->files[i]))
 			world_read_back(w, &w->files[i], true);
 }
 
 static void run_point(struct world *w)
 {
+	const struct exec_env *env = w->exec->env;
 	const struct point *p = w->point;
 
 	w->exec->doing = "set-up";
 	world_setup(w);
-	for (size_t i = 0; i < p->after_count && !stopped(w); i++)
+	for (size_t i = 0; i < p->after_count && !world_stopped(w); i++)
 		if (p->after[i]->start)
 			p->after[i]->start(w);
 	run_steps(w, p->steps, p->steps_count);
-	w->step = NULL;
-	w->exec->doing = NULL;
-	tell_now(w);
+	if (p->race && !world_stopped(w))
+		race_run(w, &(struct race_options){ env->budget, env->round });
+	world_doing(w, NULL, NULL);
 	process_teardown(w);
-	if (!stopped(w))
+	if (!world_stopped(w))
 		read_all(w);
-	for (size_t i = 0; i < p->after_count && !stopped(w); i++)
+	for (size_t i = 0; i < p->after_count && !world_stopped(w); i++)
 		if (p->after[i]->finish)
 			p->after[i]->finish(w);
 }
@@ -392,7 +378,8 @@ static json_t *checked_json(const struct checked *c)
 		{ "results", c->results },     { "bytes", c->bytes },
 		{ "positions", c->positions }, { "attributes", c->attributes },
 		{ "times", c->times },	       { "shared_blocks", c->shared_blocks },
-		{ "space_bytes", c->space },
+		{ "space_bytes", c->space },   { "rounds", c->rounds },
+		{ "overlaps", c->overlaps },
 	};
 	json_t *out = json_object();
 
@@ -461,7 +448,10 @@ static json_t *result_json(struct world *w)
 			set_text(out, "allowed", x->allowed);
 		}
 		json_object_set(out, "trace", x->trace);
+		if (x->history)
+			json_object_set(out, "history", x->history);
 	}
+	json_decref(x->history);
 	json_decref(x->trace);
 	json_decref(x->observed);
 	json_decref(x->answers);

@@ -33,6 +33,10 @@ struct exec_env {
 	 */
 	int (*hook)(void *context, const char *name, int *dirfd, int *dir2fd);
 	void *hook_context;
+	/** @budget: scales the time that races are run, 1 is usual; @round: run only this round of
+	 * them, again and again; 0 is all */
+	double budget;
+	uint64_t round;
 	/** @now: never NULL in a run; NULL is allowed, e.g. in unit tests */
 	struct exec_now *now;
 };

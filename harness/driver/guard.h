@@ -10,4 +10,7 @@
  */
 int guard_copy(void *to, const void *from, size_t len);
 
+/** guard_call() - the same of any function that only loads and stores */
+int guard_call(void (*fn)(void *arg), void *arg);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the parts of the loader share. load.c reads the top level, load_expand.c makes the points of
- * the cross product, load_files.c reads "files", load_step.c steps and their twins, load_args.c the
- * arguments of ops, load_why.c sources, load_text.c has names and messages.
+ * the cross product, load_files.c reads "files", load_step.c steps and their twins, load_race.c
+ * actors, load_args.c the arguments of ops, load_why.c sources, load_text.c has names and messages.
  */
 #ifndef COWBELL_LOAD_INTERNAL_H
 #define COWBELL_LOAD_INTERNAL_H
@@ -177,8 +177,24 @@ bool load_why(struct loader *l, const struct at *at, const json_t *value);
 
 /* load_step.c */
 
-/** steps_read() - "steps" into l->p */
+/** steps_read() - "steps" into l->p; @steps may be NULL if there are actors */
 bool steps_read(struct loader *l, json_t *steps);
+
+/** step_read_plain() - a step without a twin; @pattern names the data that it writes */
+bool step_read_plain(struct loader *l, const struct at *at, json_t *object, const char *pattern,
+		     struct step *s);
+
+/** steps_finish() - when all steps of the point are read: descriptors' final numbers, and whether
+ * anything is judged */
+bool steps_finish(struct loader *l);
+
+/* load_race.c */
+
+/** actors_read(), before_read(), race_read() - "actors", "before" and "race" into l->p->race; the
+ * value may be NULL */
+bool actors_read(struct loader *l, json_t *actors);
+bool before_read(struct loader *l, json_t *list);
+bool race_read(struct loader *l, json_t *value);
 
 /* load.c */
 

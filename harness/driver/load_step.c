@@ -117,6 +117,12 @@ static bool read_call(struct loader *l, const struct at *at, json_t *object,
 	return step_needs(l, at, s);
 }
 
+bool step_read_plain(struct loader *l, const struct at *at, json_t *object, const char *pattern,
+		     struct step *s)
+{
+	return read_call(l, at, object, first_keys, pattern, s);
+}
+
 static bool expects_failure(const struct step *s)
 {
 	return s->expect.kind == EXPECT_ERR || s->expect.kind == EXPECT_SIGNAL;
@@ -266,7 +272,7 @@ static bool read_twin(struct loader *l, const struct at *at, json_t *object, con
 /* A case that takes any result of every step promises nothing, one that observes must say what. */
 static bool strength_fits(struct loader *l)
 {
-	bool judged = false;
+	bool judged = l->p->race != NULL;
 
 	for (size_t i = 0; i < l->p->steps_count; i++)
 		if (l->p->steps[i].expect.kind != EXPECT_ANY)
@@ -275,7 +281,7 @@ static bool strength_fits(struct loader *l)
 		return load_wrong(
 			l, AT_KEY(NULL, "steps"),
 			"any result of every step will do, so the strength is \"observe\"");
-	if (l->p->strength == STRENGTH_OBSERVE && !l->observed.count)
+	if (l->p->strength == STRENGTH_OBSERVE && !l->observed.count && !l->p->race)
 		return load_wrong(l, AT_KEY(NULL, "steps"),
 				  "a case of strength \"observe\" needs a step with \"observe\"");
 	return true;
@@ -297,12 +303,14 @@ bool steps_read(struct loader *l, json_t *steps)
 	json_t *object;
 	size_t i;
 
+	l->files_before = l->files.count;
+	if (!steps)
+		return true;
 	if (!json_is_array(steps) || !json_array_size(steps))
 		return load_wrong(l, at, "must be a list of steps, not empty");
 	if (json_array_size(steps) > LOAD_STEPS_MAX)
 		return load_wrong(l, at, "at most %d steps, not %zu", LOAD_STEPS_MAX,
 				  json_array_size(steps));
-	l->files_before = l->files.count;
 	p->steps = arena_alloc(l->arena, json_array_size(steps) * sizeof(*p->steps));
 	json_array_foreach (steps, i, object) {
 		const char *pattern = arena_printf(l->arena, "step%zu", i);
@@ -317,6 +325,11 @@ bool steps_read(struct loader *l, json_t *steps)
 	}
 	if (!p->steps_count)
 		return load_wrong(l, at, "vary leaves no step");
+	return true;
+}
+
+bool steps_finish(struct loader *l)
+{
 	shift_descriptors(l);
 	return strength_fits(l);
 }

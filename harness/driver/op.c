@@ -32,6 +32,7 @@
 	X(fsgetxattr) \
 	X(fssetxattr) \
 	X(fsync) \
+	X(get) \
 	X(getxattr) \
 	X(link) \
 	X(load) \
@@ -48,6 +49,7 @@
 	X(perforate) \
 	X(pipe) \
 	X(push_down) \
+	X(put) \
 	X(raise_cap) \
 	X(read) \
 	X(remount) \

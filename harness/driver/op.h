@@ -13,6 +13,7 @@
 #include "case.h"
 
 struct world;
+struct effect;
 
 /**
  * struct op_result - what a call did
@@ -75,6 +76,15 @@ struct op {
 	 * differs. NULL if no .expects */
 	void (*check)(struct world *w, const void *args, const struct expect *e,
 		      const struct op_result *r);
+	/**
+	 * @effects: what a call with this result did to sectors, for the oracles of races
+	 * (trace.h); returns how many of @out (EFFECTS_MAX) it filled. NULL: it changes and tells
+	 * nothing of content.
+	 */
+	size_t (*effects)(struct world *w, const void *args, const struct op_result *r,
+			  struct effect *out);
+	/** @actor: only actors can do it (put, get) */
+	bool actor;
 };
 
 /** op_find() - by name, NULL if there is none; op_at() - number i of all, NULL past the end */

@@ -12,7 +12,7 @@
 #include "sink.h"
 #include "supervise.h"
 
-enum kind { TEXT, NUMBER, FLAG, MANY };
+enum kind { TEXT, NUMBER, FACTOR, FLAG, MANY };
 
 static const struct row {
 	const char *name, *value;
@@ -35,6 +35,9 @@ static const struct row {
 	ROW("seed", "N", NUMBER, seed, 0, INT64_MAX, "have the same randomness again"),
 	ROW("timeout", "S", NUMBER, timeout, 1, 86400, "seconds for a point (default: 60)"),
 	ROW("repeat", "N", NUMBER, repeat, 1, 1000000, "run every point N times"),
+	ROW("budget", "FACTOR", FACTOR, budget, 0, 0,
+	    "give races and sweeps so many times their time"),
+	ROW("round", "N", NUMBER, round, 1, INT64_MAX, "of races, run the plan of this round only"),
 	ROW("stop-on-fail", NULL, FLAG, stop_on_fail, 0, 0, "start nothing after the first fail"),
 	ROW("keep", NULL, FLAG, keep, 0, 0, "keep the folders of points that failed"),
 	ROW("dedicated", NULL, FLAG, dedicated, 0, 0,
@@ -63,6 +66,21 @@ static bool parse_number(const struct row *row, const char *text, struct number 
 	return out->set;
 }
 
+#define FACTOR_MIN 0.001
+#define FACTOR_MAX 100000
+
+static bool parse_factor(const struct row *row, const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	if (isdigit((unsigned char)*text) && !*end && *out >= FACTOR_MIN && *out <= FACTOR_MAX)
+		return true;
+	fprintf(stderr, "cowbell run: --%s must be a factor from %g to %d, not '%s'\n", row->name,
+		FACTOR_MIN, FACTOR_MAX, text);
+	return false;
+}
+
 static bool take(struct run_options *o, const struct row *row, const char *value)
 {
 	char *field = (char *)o + row->offset;
@@ -74,6 +92,8 @@ static bool take(struct run_options *o, const struct row *row, const char *value
 		return true;
 	case NUMBER:
 		return parse_number(row, value, (struct number *)(void *)field);
+	case FACTOR:
+		return parse_factor(row, value, (double *)(void *)field);
 	case FLAG:
 		*(bool *)field = true;
 		return true;

@@ -163,7 +163,9 @@ json_t *outcome_line(const struct outcome *o, const struct outcome_rules *rules,
 	if (o->kept)
 		put(&j, "kept", "%s", o->kept);
 	if (j.verdict <= VERDICT_XFAIL) {
-		char *again = emit_repeat(rules->again, o->point.seed, o->again);
+		const json_t *history = json_object_get(j.more, "history");
+		const json_int_t round = json_integer_value(json_object_get(history, "round"));
+		char *again = emit_repeat(rules->again, o->point.seed, (uint64_t)round, o->again);
 
 		json_object_set_new(j.more, "repeat", emit_text(again, strlen(again)));
 		free(again);

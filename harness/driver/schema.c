@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "sector.h"
 
 #define TERM	   "((0x[0-9a-fA-F]+|[0-9]+)[KMGTEBP]?|[BP])"
 #define SIZE	   "-?" TERM "([+-]" TERM ")*"
@@ -473,6 +474,32 @@ static json_t *files_schema(void)
 	return with(files, "additionalProperties", or_vary(ref("file")));
 }
 
+static json_t *race_schema(void)
+{
+	json_t *race = json_object();
+
+	with(race, "by", or_vary(js("{'enum': ['processes', 'threads']}")));
+	with(race, "restore", ref("yes-or-no"));
+	with(race, "budget_ms", or_vary(js("{'type': 'integer', 'minimum': 1}")));
+	with(race, "overlaps", or_vary(js("{'type': 'integer', 'minimum': 0, 'maximum': 100}")));
+	return closed(race, json_array());
+}
+
+static json_t *actors_schema(void)
+{
+	json_t *steps = list_of(or_vary(ref("first-step")), 1, LOAD_STEPS_MAX);
+	json_t *object = json_object();
+	json_t *actors = js("{'type': 'object', 'minProperties': 2, 'maxProperties': %d}",
+			    SECTOR_ACTORS_MAX - 1);
+
+	with(object, "times", or_vary(js("{'type': 'integer', 'minimum': 1}")));
+	with(object, "steps", or_vary(json_incref(steps)));
+	with(actors, "propertyNames", pattern(NAME));
+	return with(actors, "additionalProperties",
+		    json_pack("{s:[o, o, o]}", "anyOf", steps, closed(object, js("['steps']")),
+			      ref("vary")));
+}
+
 static json_t *top_properties(void)
 {
 	json_t *top = json_object();
@@ -486,6 +513,9 @@ static json_t *top_properties(void)
 	with(top, "except", except_schema());
 	with(top, "files", files_schema());
 	with(top, "steps", or_vary(list_of(or_vary(ref("step")), 1, LOAD_STEPS_MAX)));
+	with(top, "actors", actors_schema());
+	with(top, "before", or_vary(list_of(or_vary(ref("first-step")), 1, LOAD_STEPS_MAX)));
+	with(top, "race", race_schema());
 	with(top, "after", or_vary(unique(list_of(oracle_schema(), 0, LOAD_LIST_MAX))));
 	with(top, "timeout_s",
 	     js("{'type': 'integer', 'minimum': 1, 'maximum': %d}", LOAD_TIMEOUT_MAX));
@@ -527,7 +557,7 @@ static json_t *definitions(void)
 
 json_t *load_schema(void)
 {
-	json_t *schema = closed(top_properties(), js("['checks', 'why', 'strength', 'steps']"));
+	json_t *schema = closed(top_properties(), js("['checks', 'why', 'strength']"));
 	json_t *defs = definitions();
 	char key[80];
 
@@ -540,6 +570,8 @@ json_t *load_schema(void)
 		with(defs, key, expect_schema(op_at(i)));
 	}
 	with(schema, "$defs", defs);
+	with(schema, "anyOf", js("[{'required': ['steps']}, {'required': ['actors']}]"));
+	with(schema, "dependentRequired", js("{'before': ['actors'], 'race': ['actors']}"));
 	with(schema, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
 	with(schema, "title", json_string("a cowbell case"));
 	/* In a case that promises something, every failure has a twin. */

@@ -121,6 +121,8 @@ static _Noreturn void be_child(struct slots *all, const struct slot *slot, struc
 		.dir2 = s->dir2,
 		.folder = slot->folder,
 		.seed = emit_point_seed(s->seed + slot->round - 1, slot->point->name),
+		.budget = s->budget,
+		.round = s->round,
 		.keep = s->keep,
 		.out = out,
 		.hook = hook,
@@ -153,6 +155,9 @@ static int fill(struct slot *slot, const struct supervise *s, struct point *p,
 	slot->round = t->round;
 	slot->len = 0;
 	slot->timeout_s = p->timeout_s ? p->timeout_s : s->timeout_s;
+	/* a race that is given more time may take it */
+	if (p->race && s->budget > 1)
+		slot->timeout_s += (unsigned int)(s->budget * p->race->budget_ms / 500);
 	slot->start_ns = clock_ns();
 	slot->deadline_ns = slot->start_ns + slot->timeout_s * SECOND;
 	snprintf(slot->folder, sizeof(slot->folder), "p%" PRIu64,

@@ -32,6 +32,9 @@ struct supervise {
 	unsigned int jobs, repeat, timeout_s;
 	bool stop_on_fail, keep, dedicated;
 	uint64_t seed;
+	/** @budget: scales the time of races, 0 is as usual; @round: of races, 0 is all */
+	double budget;
+	uint64_t round;
 	/** @hooks: NAME=COMMAND texts, ends with NULL; NULL if there are none */
 	const char *const *hooks;
 	/** @dir, @dir2: run folders; @dir2 is NULL if there is no second directory */

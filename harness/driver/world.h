@@ -35,6 +35,8 @@ struct wfile {
 	/** @maps: how many writable shared mappings there are: time stamps may then move by
 	 * themselves */
 	unsigned int maps;
+	/** @raced: actors work on it, so the model does not know what is in it */
+	bool raced;
 	/** @known: what statx said after the last step */
 	struct {
 		bool valid;
@@ -82,6 +84,8 @@ struct wmap {
 /** struct checked - how much was compared; a point that compared nothing is an error */
 struct checked {
 	uint64_t results, bytes, positions, attributes, times, shared_blocks, space;
+	/** @rounds: of a race, and how many @overlaps: in how many the calls really overlapped */
+	uint64_t rounds, overlaps;
 };
 
 /** struct world - everything a running point has */
@@ -110,6 +114,10 @@ struct world {
 	bool fsetid, other_user;
 	/** @hook: asks the supervisor to run a hook; returns 0 or a negative errno */
 	int (*hook)(struct world *w, const char *name);
+	/** @actor: whose world it is; NULL in the controller. @race: what the controller knows of
+	 * the race, NULL if there is none */
+	struct actor *actor;
+	struct round *round;
 	/** @private_: of exec.c */
 	struct exec *exec;
 };
@@ -173,6 +181,24 @@ void world_fail(struct world *w, const char *allowed, const char *seen, ...)
 
 /** world_error() - the harness itself cannot go on; the verdict becomes error */
 void world_error(struct world *w, const char *what, ...) __attribute__((format(printf, 2, 3)));
+
+/** world_stopped() - was there a complaint of either kind? */
+bool world_stopped(const struct world *w);
+
+/**
+ * world_try() - from now on only note what world_fail() is told
+ *
+ * world_tried() ends that and returns the first complaint, NULL if there was none.
+ */
+void world_try(struct world *w);
+const char *world_tried(struct world *w);
+
+/** world_doing() - what is done now, for complaints and hangs; @step may be NULL */
+void world_doing(struct world *w, const struct step *step, const char *text);
+
+/** world_history() - what the actors of the failing round did, for the result; takes the reference
+ */
+void world_history(struct world *w, json_t *history);
 
 /** world_text() - a string that lives as long as the point */
 #define world_text(w, ...) arena_printf((w)->arena, __VA_ARGS__)

@@ -82,7 +82,7 @@ long mutate(struct call *c);
 /* Tables end with .name == NULL. */
 extern const struct mutant clone_mutants[], dedupe_mutants[], copy_mutants[], stream_mutants[],
 	space_mutants[], write_mutants[], query_mutants[], errno_mutants[], rare_mutants[],
-	side_mutants[];
+	side_mutants[], race_mutants[];
 
 #define MUTANTS_END \
 	{ \

@@ -18,10 +18,22 @@ static void isolation_step(struct world *w)
 			world_read_map(w, (int)i);
 }
 
+/* After a round of a race: the files that no actor works on. */
+static void isolation_round(struct world *w)
+{
+	for (size_t i = 0; i < w->point->files_count && !world_stopped(w); i++)
+		if (w->files[i].model && !w->files[i].raced)
+			world_read_back(w, &w->files[i], false);
+	for (size_t i = 0; i < w->point->maps_count && !world_stopped(w); i++)
+		if (w->maps[i].addr && !w->files[w->maps[i].file].raced)
+			world_read_map(w, (int)i);
+}
+
 const struct oracle oracle_isolation = {
 	.name = "isolation",
 	.doc = "after every step, all files that it does not name are as they were, mappings "
 	       "included",
 	.need = -1,
 	.step = isolation_step,
+	.round = isolation_round,
 };

@@ -7,7 +7,7 @@
 
 #include <linux/fs.h>
 
-#include "../op.h"
+#include "../trace.h"
 #include "../world.h"
 #include "pointer.h"
 
@@ -104,6 +104,38 @@ static void clone_range_apply(struct world *w, const void *args, const struct op
 	apply(w, r, a->from, a->from_off, a->len, a->to, a->to_off);
 }
 
+static size_t clone_effects(struct world *w, const void *args, const struct op_result *r,
+			    struct effect *out)
+{
+	const struct clone_args *a = args;
+
+	(void)r;
+	*out = (struct effect){
+		.kind = EFFECT_CLONE,
+		.from = world_ofd(w, a->from)->file,
+		.file = world_ofd(w, a->to)->file,
+		.len = CLONE_ALL,
+	};
+	return 1;
+}
+
+static size_t clone_range_effects(struct world *w, const void *args, const struct op_result *r,
+				  struct effect *out)
+{
+	const struct clone_range_args *a = args;
+
+	(void)r;
+	*out = (struct effect){
+		.kind = EFFECT_CLONE,
+		.from = world_ofd(w, a->from)->file,
+		.file = world_ofd(w, a->to)->file,
+		.from_off = a->from_off,
+		.off = a->to_off,
+		.len = a->len,
+	};
+	return 1;
+}
+
 static const struct argspec clone_args[] = {
 	ARG(FD, struct clone_args, from, .required = true, .doc = "source"),
 	ARG(FD, struct clone_args, to, .required = true, .doc = "destination"),
@@ -131,6 +163,7 @@ const struct op op_clone = {
 	.run = clone_run,
 	.apply = clone_apply,
 	.apply_errors = true,
+	.effects = clone_effects,
 };
 
 const struct op op_clone_range = {
@@ -142,4 +175,5 @@ const struct op op_clone_range = {
 	.run = clone_range_run,
 	.apply = clone_range_apply,
 	.apply_errors = true,
+	.effects = clone_range_effects,
 };

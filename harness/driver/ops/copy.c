@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../op.h"
+#include "../trace.h"
 #include "../world.h"
 #include "pointer.h"
 
@@ -28,6 +28,8 @@ struct copied {
 	off_t from_off, to_off;
 	/* What calls in a loop have moved before the one that failed. */
 	uint64_t done;
+	/* Where a race's copy by file positions ended. */
+	off_t from_end, to_end;
 };
 
 static int copy_range_need(const void *args)
@@ -64,6 +66,35 @@ static ssize_t copy_range_once(struct world *w, const struct copy_args *a, off_t
 		       to_off, (size_t)len, (unsigned int)a->flags);
 }
 
+/* Of actors only: file positions are of no use to the model, but the oracles must know them. */
+static void note_ends(struct world *w, const struct copy_args *a, struct copied *c)
+{
+	if (!w->actor)
+		return;
+	c->from_end = a->from_off.set ? 0 : lseek(world_fd(w, a->from), 0, SEEK_CUR);
+	c->to_end = a->to_off.set ? 0 : lseek(world_fd(w, a->to), 0, SEEK_CUR);
+}
+
+/* A copy shows its source as a clone does, but nobody promises one instant. */
+static size_t copy_effects(struct world *w, const void *args, const struct op_result *r,
+			   struct effect *out)
+{
+	const struct copy_args *a = args;
+	const struct copied *c = r->data;
+
+	if (r->ret <= 0)
+		return 0;
+	*out = (struct effect){
+		.kind = EFFECT_CLONE,
+		.from = world_ofd(w, a->from)->file,
+		.file = world_ofd(w, a->to)->file,
+		.from_off = a->from_off.set ? a->from_off.value : (uint64_t)(c->from_end - r->ret),
+		.off = a->to_off.set ? a->to_off.value : (uint64_t)(c->to_end - r->ret),
+		.len = (uint64_t)r->ret,
+	};
+	return 1;
+}
+
 static void copy_range_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct copy_args *a = args;
@@ -80,6 +111,7 @@ static void copy_range_run(struct world *w, const void *args, struct op_result *
 	} while (a->loop && r->ret > 0 && c->done < a->len);
 	if (r->ret >= 0)
 		r->ret = (int64_t)c->done;
+	note_ends(w, a, c);
 }
 
 /* An offset argument moves by what was copied, and by nothing if the call failed (contract C3). */
@@ -314,6 +346,7 @@ const struct op op_copy_range = {
 	.run = copy_range_run,
 	.apply = copy_range_apply,
 	.apply_errors = true,
+	.effects = copy_effects,
 };
 
 const struct op op_sendfile = {
@@ -325,6 +358,7 @@ const struct op op_sendfile = {
 	.run = sendfile_run,
 	.apply = stream_apply,
 	.apply_errors = true,
+	.effects = copy_effects,
 };
 
 const struct op op_splice = {

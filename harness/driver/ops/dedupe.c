@@ -9,7 +9,7 @@
 
 #include <linux/fs.h>
 
-#include "../op.h"
+#include "../trace.h"
 #include "../world.h"
 #include "pointer.h"
 
@@ -188,6 +188,30 @@ static void dedupe_apply(struct world *w, const void *args, const struct op_resu
 				   (uint64_t)range->info[i].bytes_deduped);
 }
 
+/* Two ranges that are the same now were equal at an instant; nothing of them changes. */
+static size_t dedupe_effects(struct world *w, const void *args, const struct op_result *r,
+			     struct effect *out)
+{
+	const struct dedupe_args *a = args;
+	const struct file_dedupe_range *range = r->data;
+	const struct target *t = a->to.items;
+	size_t count = 0;
+
+	for (size_t i = 0; i < a->to.count && count < EFFECTS_MAX; i++) {
+		if (range->info[i].status != FILE_DEDUPE_RANGE_SAME)
+			continue;
+		out[count++] = (struct effect){
+			.kind = EFFECT_EQUAL,
+			.from = world_ofd(w, a->from)->file,
+			.file = world_ofd(w, t[i].fd)->file,
+			.from_off = a->from_off,
+			.off = t[i].off,
+			.len = range->info[i].bytes_deduped,
+		};
+	}
+	return count;
+}
+
 /* A list shorter than the targets repeats its last reply, so that 127 need one line. */
 static void dedupe_check(struct world *w, const void *args, const struct expect *e,
 			 const struct op_result *r)
@@ -281,5 +305,6 @@ const struct op op_dedupe = {
 	.run = dedupe_run,
 	.apply = dedupe_apply,
 	.apply_errors = true,
+	.effects = dedupe_effects,
 	.check = dedupe_check,
 };

@@ -12,7 +12,7 @@
 #include <linux/falloc.h>
 
 #include "../clock.h"
-#include "../op.h"
+#include "../trace.h"
 #include "../reclaim.h"
 #include "../world.h"
 
@@ -323,6 +323,38 @@ static const struct argspec fill_args[] = {
 	ARG_END,
 };
 
+static size_t truncate_effects(struct world *w, const void *args, const struct op_result *r,
+			       struct effect *out)
+{
+	const struct truncate_args *a = args;
+
+	(void)r;
+	*out = (struct effect){
+		.kind = EFFECT_CUT,
+		.file = world_ofd(w, a->fd)->file,
+		.off = a->size,
+	};
+	return 1;
+}
+
+/* Other modes change no sector, or move them, which the oracles of races do not follow. */
+static size_t fallocate_effects(struct world *w, const void *args, const struct op_result *r,
+				struct effect *out)
+{
+	const struct fallocate_args *a = args;
+
+	(void)r;
+	if (!(a->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
+		return 0;
+	*out = (struct effect){
+		.kind = EFFECT_ZERO,
+		.file = world_ofd(w, a->fd)->file,
+		.off = a->off,
+		.len = a->len,
+	};
+	return 1;
+}
+
 static const struct argspec truncate_args[] = {
 	ARG(FD, struct truncate_args, fd, .required = true, .doc = "descriptor open for writing"),
 	ARG(NUM, struct truncate_args, size, .required = true, .doc = "new size in bytes"),
@@ -345,6 +377,7 @@ const struct op op_truncate = {
 	.args = truncate_args,
 	.run = truncate_run,
 	.apply = truncate_apply,
+	.effects = truncate_effects,
 };
 
 const struct op op_fallocate = {
@@ -356,6 +389,7 @@ const struct op op_fallocate = {
 	.run = fallocate_run,
 	.apply = fallocate_apply,
 	.apply_errors = true,
+	.effects = fallocate_effects,
 };
 
 const struct op op_fill = {

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * "actors", "before" and "race": what is done at the same time, in rounds. Steps of actors are
+ * plain: no twin, and nothing that declares a name.
+ */
+#include "load_internal.h"
+
+#include <string.h>
+
+#include "sector.h"
+
+#define TIMES_MAX	1000
+#define BUDGET_MS_MAX	600000
+#define BUDGET_MS_USUAL 250
+#define OVERLAPS_USUAL	10
+
+static const char *const actor_keys[] = { "steps", "times", NULL };
+static const char *const race_keys[] = { "by", "restore", "budget_ms", "overlaps", NULL };
+
+static struct race *race_of(struct loader *l)
+{
+	if (!l->p->race) {
+		l->p->race = arena_alloc(l->arena, sizeof(*l->p->race));
+		l->p->race->budget_ms = BUDGET_MS_USUAL;
+		l->p->race->overlaps = OVERLAPS_USUAL;
+		/* it needs all CPUs */
+		l->p->alone = true;
+	}
+	return l->p->race;
+}
+
+/* Names that come and go would be known to one actor only. */
+static bool declares_nothing(struct loader *l, const struct at *at, const struct step *s)
+{
+	for (size_t i = 0; s->op->args[i].name; i++) {
+		const enum arg_type type = s->op->args[i].type;
+
+		if (type == ARG_NEW_FD || type == ARG_NEW_MAP)
+			return load_wrong(l, at, "an actor cannot do \"%s\": it declares a name",
+					  s->op->name);
+	}
+	return true;
+}
+
+static bool read_steps(struct loader *l, const struct at *at, json_t *list, const char *pattern,
+		       bool actor, struct step **steps, size_t *count)
+{
+	json_t *object;
+	size_t i;
+
+	if (!json_is_array(list) || !json_array_size(list))
+		return load_wrong(l, at, "must be a list of steps, not empty");
+	if (json_array_size(list) > LOAD_STEPS_MAX)
+		return load_wrong(l, at, "at most %d steps", LOAD_STEPS_MAX);
+	*steps = arena_alloc(l->arena, json_array_size(list) * sizeof(**steps));
+	json_array_foreach (list, i, object) {
+		struct step *s = &(*steps)[*count];
+
+		if (json_is_null(object))
+			continue;
+		(*count)++;
+		if (!step_read_plain(l, AT_INDEX(at, i), object,
+				     arena_printf(l->arena, "%s%zu", pattern, i), s) ||
+		    !declares_nothing(l, AT_INDEX(at, i), s))
+			return false;
+		if (s->op->actor && !actor)
+			return load_wrong(l, AT_INDEX(at, i), "only actors can do \"%s\"",
+					  s->op->name);
+	}
+	return *count || load_wrong(l, at, "vary leaves no step");
+}
+
+static bool read_number(struct loader *l, const struct at *at, json_t *value, unsigned int least,
+			unsigned int most, unsigned int *out)
+{
+	if (!value)
+		return true;
+	if (!json_is_integer(value) || json_integer_value(value) < (json_int_t)least ||
+	    json_integer_value(value) > (json_int_t)most)
+		return load_wrong(l, at, "must be a number, %u to %u", least, most);
+	*out = (unsigned int)json_integer_value(value);
+	return true;
+}
+
+static bool read_actor(struct loader *l, const struct at *at, json_t *value, struct actorspec *a)
+{
+	const char *pattern = arena_printf(l->arena, "%s.", a->name);
+
+	a->times = 1;
+	if (!json_is_object(value))
+		return read_steps(l, at, value, pattern, true, &a->steps, &a->steps_count);
+	return load_keys(l, at, value, actor_keys) &&
+	       read_number(l, AT_KEY(at, "times"), json_object_get(value, "times"), 1, TIMES_MAX,
+			   &a->times) &&
+	       read_steps(l, AT_KEY(at, "steps"), json_object_get(value, "steps"), pattern, true,
+			  &a->steps, &a->steps_count);
+}
+
+bool actors_read(struct loader *l, json_t *actors)
+{
+	const struct at *at = AT_KEY(NULL, "actors");
+	struct race *race;
+	const char *name;
+	json_t *value;
+
+	if (!actors)
+		return true;
+	if (!json_is_object(actors) || json_object_size(actors) < 2)
+		return load_wrong(l, at, "must be an object with at least two actors");
+	if (json_object_size(actors) >= SECTOR_ACTORS_MAX)
+		return load_wrong(l, at, "at most %d actors", SECTOR_ACTORS_MAX - 1);
+	race = race_of(l);
+	race->actors = arena_alloc(l->arena, json_object_size(actors) * sizeof(*race->actors));
+	json_object_foreach (actors, name, value) {
+		struct actorspec *a = &race->actors[race->actors_count];
+
+		if (json_is_null(value))
+			continue;
+		race->actors_count++;
+		if (!load_plain_name(l, AT_KEY(at, name), name))
+			return false;
+		a->name = arena_dup(l->arena, name);
+		if (!read_actor(l, AT_KEY(at, name), value, a))
+			return false;
+	}
+	return race->actors_count >= 2 || load_wrong(l, at, "vary leaves fewer than two actors");
+}
+
+bool before_read(struct loader *l, json_t *list)
+{
+	const struct at *at = AT_KEY(NULL, "before");
+	struct race *race = l->p->race;
+
+	if (!list)
+		return true;
+	if (!race)
+		return load_wrong(l, at, "belongs to \"actors\"");
+	return read_steps(l, at, list, "before", false, &race->before, &race->before_count);
+}
+
+static bool read_by(struct loader *l, const struct at *at, json_t *value, struct race *race)
+{
+	const char *word;
+	struct nearest n;
+
+	if (!value)
+		return true;
+	word = load_string(l, at, value);
+	if (!word)
+		return false;
+	race->threads = !strcmp(word, "threads");
+	if (race->threads || !strcmp(word, "processes"))
+		return true;
+	nearest_start(&n, word);
+	nearest_try(&n, "threads");
+	nearest_try(&n, "processes");
+	return load_unknown(l, at, "kind of actor", &n);
+}
+
+bool race_read(struct loader *l, json_t *value)
+{
+	const struct at *at = AT_KEY(NULL, "race");
+	struct race *race = l->p->race;
+	json_t *restore;
+
+	if (!value)
+		return true;
+	if (!race)
+		return load_wrong(l, at, "belongs to \"actors\"");
+	if (!json_is_object(value))
+		return load_wrong(l, at, "must be an object, not %s", load_type(value));
+	restore = json_object_get(value, "restore");
+	if (!load_keys(l, at, value, race_keys))
+		return false;
+	if (restore && !json_is_boolean(restore))
+		return load_wrong(l, AT_KEY(at, "restore"), "must be true or false");
+	race->restore = json_is_true(restore);
+	return read_by(l, AT_KEY(at, "by"), json_object_get(value, "by"), race) &&
+	       read_number(l, AT_KEY(at, "budget_ms"), json_object_get(value, "budget_ms"), 1,
+			   BUDGET_MS_MAX, &race->budget_ms) &&
+	       read_number(l, AT_KEY(at, "overlaps"), json_object_get(value, "overlaps"), 0, 100,
+			   &race->overlaps);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "race.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "check.h"
+#include "clock.h"
+#include "mix.h"
+#include "race_files.h"
+#include "result.h"
+
+/* Rounds in which each actor is alone, to see how long it takes. */
+#define SOLO_ROUNDS 3
+/* Fewer rounds say nothing, however long they take. */
+#define ROUNDS_MIN 8
+/* If too few rounds overlap, go on for at most so many times the budget. */
+#define PATIENCE 10
+#define MS	 UINT64_C(1000000)
+
+/** struct timing - how long the actors take for their steps, measured without the others */
+struct timing {
+	uint64_t ns[ACTORS_MAX];
+};
+
+static const struct actorspec *spec_of(const struct world *w, size_t actor)
+{
+	return &w->point->race->actors[actor];
+}
+
+/* The steps that put things in order before each round. They must work. */
+static void run_before(struct world *w)
+{
+	const struct race *race = w->point->race;
+
+	for (size_t i = 0; i < race->before_count && !world_stopped(w); i++) {
+		const struct step *s = &race->before[i];
+		struct op_result r = { 0 };
+
+		w->step = s;
+		s->op->run(w, s->args, &r);
+		if (r.harness || !result_allowed(&s->expect, &r))
+			world_error(w, "before round %" PRIu64 ": %s: %s", w->round->number,
+				    args_text(w->arena, w->point, s),
+				    r.harness ? strerror(r.harness) : result_text(w, &r));
+	}
+}
+
+/* A filesystem that ran full is no finding of a race, unless the case expects it. */
+static bool ran_full(const struct op_result *r)
+{
+	return r->err == ENOSPC || r->err == EDQUOT;
+}
+
+/* Hold what the calls returned against what the case expects. */
+static void judge_results(struct world *w)
+{
+	const struct round *r = w->round;
+
+	for (size_t i = 0; i < actors_count(r->actors); i++) {
+		const struct trace *t = actors_trace(r->actors, i);
+
+		for (size_t k = 0; k < t->count && !world_stopped(w); k++) {
+			const struct trace_entry *e = &t->entry[k];
+			const struct step *s = &spec_of(w, i)->steps[e->step];
+			const char *text;
+
+			if (s->expect.kind != EXPECT_ANY)
+				w->checked.results++;
+			if (!e->result.harness && result_allowed(&s->expect, &e->result))
+				continue;
+			text = args_text(w->arena, w->point, s);
+			world_doing(w, s,
+				    world_text(w, "round %" PRIu64 ": %s: %s", r->number,
+					       spec_of(w, i)->name, text));
+			if (e->result.harness)
+				world_error(w, "%s: %s: the harness's own part failed: %s",
+					    spec_of(w, i)->name, text, strerror(e->result.harness));
+			else if (ran_full(&e->result))
+				world_error(w, "the filesystem ran full: %s: %s: %s",
+					    spec_of(w, i)->name, text, result_text(w, &e->result));
+			else
+				world_fail(w, result_wanted(w, &s->expect), "%s",
+					   result_text(w, &e->result));
+		}
+	}
+}
+
+/* Did a call of another actor run while the raced one, the first actor's, did? */
+static bool overlapped(const struct round *r)
+{
+	const struct trace *raced = actors_trace(r->actors, 0);
+
+	for (size_t i = 1; i < actors_count(r->actors); i++) {
+		const struct trace *t = actors_trace(r->actors, i);
+
+		for (size_t k = 0; k < t->count; k++)
+			for (size_t m = 0; m < raced->count; m++)
+				if (t->entry[k].inv < raced->entry[m].ret &&
+				    raced->entry[m].inv < t->entry[k].ret)
+					return true;
+	}
+	return false;
+}
+
+static void judge(struct world *w)
+{
+	const struct point *p = w->point;
+
+	judge_results(w);
+	world_doing(w, NULL, world_text(w, "round %" PRIu64, w->round->number));
+	for (size_t i = 0; i < p->after_count && !world_stopped(w); i++)
+		if (p->after[i]->round)
+			p->after[i]->round(w);
+	if (world_stopped(w))
+		world_history(w, race_history(w));
+}
+
+/* One round from beginning to end; false if there is nothing more to be done. */
+static bool run_round(struct world *w, const struct plan *plan)
+{
+	struct round *r = w->round;
+
+	r->number = plan->round;
+	race_files_restore(w);
+	run_before(w);
+	race_files_before(w);
+	if (world_stopped(w) || !actors_round(r->actors, plan))
+		return false;
+	race_files_after(w);
+	if (!world_stopped(w))
+		judge(w);
+	return !world_stopped(w);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t duration(const struct trace *t)
+{
+	return t->count ? t->entry[t->count - 1].ret - t->entry[0].inv : 0;
+}
+
+/* How long each actor takes by itself: the median of a few rounds, which are judged as well. */
+static bool measure(struct world *w, struct timing *out)
+{
+	for (size_t i = 0; i < actors_count(w->round->actors); i++) {
+		uint64_t ns[SOLO_ROUNDS];
+
+		for (int k = 0; k < SOLO_ROUNDS; k++) {
+			const struct plan plan = { .seed = mix(w->seed + (uint64_t)k),
+						   .solo = (int)i };
+
+			if (!run_round(w, &plan))
+				return false;
+			ns[k] = duration(actors_trace(w->round->actors, i));
+		}
+		qsort(ns, SOLO_ROUNDS, sizeof(ns[0]), by_size);
+		out->ns[i] = ns[SOLO_ROUNDS / 2];
+	}
+	return true;
+}
+
+/*
+ * The first actor starts when the longest of the others could just have ended; each of the others
+ * by chance from so early that it ends then to so late that the first one has ended. The chances
+ * are the seed's; only what they are parts of is measured.
+ */
+static void draw(const struct world *w, uint64_t number, const struct timing *t, struct plan *out)
+{
+	const size_t count = actors_count(w->round->actors);
+	uint64_t random = mix(w->seed ^ mix(number)), longest = 0;
+
+	*out = (struct plan){ .round = number, .seed = mix(random), .solo = -1 };
+	for (size_t i = 1; i < count; i++)
+		longest = t->ns[i] > longest ? t->ns[i] : longest;
+	out->delay_ns[0] = longest;
+	for (size_t i = 1; i < count; i++) {
+		const uint64_t window = t->ns[i] + t->ns[0];
+
+		out->delay_ns[i] =
+			longest - t->ns[i] +
+			(uint64_t)((double)window * (double)(mix_next(&random) >> 11) * 0x1p-53);
+	}
+}
+
+static bool enough_overlap(const struct world *w)
+{
+	const struct checked *c = &w->checked;
+
+	return c->overlaps * 100 >= c->rounds * w->point->race->overlaps &&
+	       (c->overlaps || !w->point->race->overlaps);
+}
+
+/* Run rounds until the budget is used up. */
+static void run_rounds(struct world *w, const struct race_options *o, const struct timing *t)
+{
+	const double factor = o->budget > 0 ? o->budget : 1;
+	const uint64_t budget = (uint64_t)((double)w->point->race->budget_ms * factor * (double)MS);
+	const uint64_t start = clock_ns();
+	uint64_t spent = 0, number = 0;
+	struct plan plan;
+
+	while (spent < budget || w->checked.rounds < ROUNDS_MIN ||
+	       (!enough_overlap(w) && spent < PATIENCE * budget)) {
+		draw(w, o->round ? o->round : ++number, t, &plan);
+		if (!run_round(w, &plan))
+			return;
+		w->checked.rounds++;
+		w->checked.overlaps += overlapped(w->round);
+		spent = clock_ns() - start;
+	}
+	if (!enough_overlap(w))
+		world_error(w,
+			    "only %" PRIu64 " of %" PRIu64
+			    " rounds overlapped, which proves little; %u%% are needed",
+			    w->checked.overlaps, w->checked.rounds, w->point->race->overlaps);
+}
+
+void race_run(struct world *w, const struct race_options *o)
+{
+	struct round round = { .seed = w->seed };
+	struct timing timing;
+
+	w->round = &round;
+	for (size_t i = 0; i < w->point->after_count; i++) {
+		round.stamps |= w->point->after[i]->stamps;
+		round.restore |= w->point->after[i]->restore;
+	}
+	round.restore |= w->point->race->restore;
+	world_doing(w, NULL, "before the first round");
+	race_files_start(w);
+	if (!world_stopped(w))
+		round.actors = actors_start(w);
+	if (round.actors && measure(w, &timing))
+		run_rounds(w, o, &timing);
+	actors_stop(round.actors);
+	race_files_stop(w);
+	w->round = NULL;
+}
