@@ -23,6 +23,7 @@
 #include "helper.h"
 #include "mix.h"
 #include "ops/put.h"
+#include "race.h"
 
 /* Shared memory of one actor: its history, then the arena of its results. */
 #define ENTRIES_MAX  1024
@@ -62,6 +63,8 @@ struct actors {
 	struct world *w;
 	struct stage *stage;
 	bool threads;
+	/** @reopen: files may have been replaced between rounds */
+	bool reopen;
 	/** @looks: 0 if there are more actors than CPUs */
 	int looks;
 	/** @total: as many as there will be; @count: as have been started */
@@ -171,7 +174,7 @@ static void prepare(struct player *p, const struct plan *plan)
 	a->trace->count = a->trace->lost = a->trace->spilled = 0;
 	arena_reset(a->world.arena);
 	a->random = mix(plan->seed ^ mix(a->id));
-	if (p->all->w->point->race->restore) {
+	if (p->all->reopen) {
 		close_own(a, p->all->w);
 		p->open = false;
 	}
@@ -301,6 +304,7 @@ struct actors *actors_start(struct world *w)
 
 	all->w = w;
 	all->threads = w->point->race->threads;
+	all->reopen = w->round->restore;
 	all->stage = helper_memory(sizeof(*all->stage));
 	all->total = w->point->race->actors_count;
 	all->looks = (long)all->total > cpus ? 0 : LOOKS;

@@ -110,6 +110,9 @@ enum expect_kind {
 	EXPECT_OK,
 	/** @EXPECT_ERR: it fails with one of .errs, and changes nothing */
 	EXPECT_ERR,
+	/** @EXPECT_EITHER: it succeeds, or fails with one of .errs and changes nothing: what else
+	   goes on decides */
+	EXPECT_EITHER,
 	/** @EXPECT_SIGNAL: it raises signal .sig (SIGBUS in a mapping) */
 	EXPECT_SIGNAL,
 	/** @EXPECT_ANY: whatever happens is taken into the model ("any", and every step with

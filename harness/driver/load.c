@@ -260,6 +260,8 @@ static bool read_oracle(struct loader *l, const struct at *at, const json_t *val
 	for (size_t i = 0; i < p->after_count; i++)
 		if (p->after[i] == o)
 			return load_wrong(l, at, "\"%s\" is there twice", name);
+	if (o->races && !p->race)
+		return load_wrong(l, at, "\"%s\" judges races, so it needs \"actors\"", name);
 	p->after[p->after_count++] = o;
 	p->alone |= o->dedicated;
 	if (o->dedicated && !load_need(l, at, NEED_DEDICATED, false, NULL))

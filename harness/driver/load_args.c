@@ -499,6 +499,19 @@ static bool expect_err(struct loader *l, const struct at *at, json_t *value, str
 	return e->errs[0] || load_wrong(l, at, "must not be empty");
 }
 
+/* "or_err": success is as good. */
+static bool expect_or_err(struct loader *l, const struct at *at, json_t *value, struct expect *e)
+{
+	if (!value)
+		return true;
+	if (e->kind != EXPECT_OK)
+		return load_wrong(l, at, "a call that must fail cannot succeed as well");
+	if (!expect_err(l, at, value, e))
+		return false;
+	e->kind = EXPECT_EITHER;
+	return true;
+}
+
 static bool expect_signal(struct loader *l, const struct at *at, json_t *value, struct expect *e)
 {
 	const char *name;
@@ -523,14 +536,14 @@ static bool expect_ret(struct loader *l, const struct at *at, json_t *value, str
 
 	if (!value)
 		return true;
-	if (e->kind != EXPECT_OK)
+	if (e->kind != EXPECT_OK && e->kind != EXPECT_EITHER)
 		return load_wrong(l, at, "a call that fails returns nothing else");
 	return value_read(l, &s, value);
 }
 
 static bool expect_object(struct loader *l, const struct at *at, struct step *s, json_t *value)
 {
-	static const char *const keys[] = { "err", "signal", "ret", NULL };
+	static const char *const keys[] = { "err", "or_err", "signal", "ret", NULL };
 	const struct op *op = s->op;
 	struct expect *e = &s->expect;
 
@@ -538,6 +551,7 @@ static bool expect_object(struct loader *l, const struct at *at, struct step *s,
 		return load_wrong(l, at, "says nothing: use \"ok\" or \"any\"");
 	if (!load_table_keys(l, at, op->expects, value, keys) ||
 	    !expect_err(l, AT_KEY(at, "err"), json_object_get(value, "err"), e) ||
+	    !expect_or_err(l, AT_KEY(at, "or_err"), json_object_get(value, "or_err"), e) ||
 	    !expect_signal(l, AT_KEY(at, "signal"), json_object_get(value, "signal"), e) ||
 	    !expect_ret(l, AT_KEY(at, "ret"), json_object_get(value, "ret"), e))
 		return false;

@@ -72,7 +72,7 @@ static bool step_needs(struct loader *l, const struct at *at, const struct step 
 		return false;
 	if (op->dedicated || op->alone)
 		l->p->alone = true;
-	if (s->expect.kind == EXPECT_OK && op->need)
+	if ((s->expect.kind == EXPECT_OK || s->expect.kind == EXPECT_EITHER) && op->need)
 		need = op->need(s->args);
 	/* A step that runs a hook bears the hook's name. */
 	return need < 0 || load_need(l, at, need, false, need == NEED_HOOK ? op->name : NULL);

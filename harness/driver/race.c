@@ -16,13 +16,13 @@
 #include "race_files.h"
 #include "result.h"
 
+#define MS UINT64_C(1000000)
 /* Rounds in which each actor is alone, to see how long it takes. */
 #define SOLO_ROUNDS 3
 /* Fewer rounds say nothing, however long they take. */
 #define ROUNDS_MIN 8
-/* If too few rounds overlap, go on for at most so many times the budget. */
-#define PATIENCE 10
-#define MS	 UINT64_C(1000000)
+/* If too few rounds overlap, as on a busy machine, go on for at most so long. */
+#define PATIENCE_NS (UINT64_C(5) * 1000 * MS)
 
 /** struct timing - how long the actors take for their steps, measured without the others */
 struct timing {
@@ -58,6 +58,24 @@ static bool ran_full(const struct op_result *r)
 	return r->err == ENOSPC || r->err == EDQUOT;
 }
 
+/* A call that may be refused must work once, or nothing was raced. */
+static void note_worked(struct world *w, size_t actor, uint32_t step)
+{
+	if (step < 64)
+		w->round->worked[actor] |= UINT64_C(1) << step;
+}
+
+static void all_worked(struct world *w)
+{
+	for (size_t i = 0; i < w->point->race->actors_count; i++)
+		for (uint32_t k = 0; k < spec_of(w, i)->steps_count && k < 64; k++)
+			if (spec_of(w, i)->steps[k].expect.kind == EXPECT_EITHER &&
+			    !(w->round->worked[i] >> k & 1))
+				world_error(w, "%s of %s never worked: nothing was raced",
+					    args_text(w->arena, w->point, &spec_of(w, i)->steps[k]),
+					    spec_of(w, i)->name);
+}
+
 /* Hold what the calls returned against what the case expects. */
 static void judge_results(struct world *w)
 {
@@ -73,6 +91,8 @@ static void judge_results(struct world *w)
 
 			if (s->expect.kind != EXPECT_ANY)
 				w->checked.results++;
+			if (!e->result.err && !e->result.sig)
+				note_worked(w, i, e->step);
 			if (!e->result.harness && result_allowed(&s->expect, &e->result))
 				continue;
 			text = args_text(w->arena, w->point, s);
@@ -212,7 +232,7 @@ static void run_rounds(struct world *w, const struct race_options *o, const stru
 	struct plan plan;
 
 	while (spent < budget || w->checked.rounds < ROUNDS_MIN ||
-	       (!enough_overlap(w) && spent < PATIENCE * budget)) {
+	       (!enough_overlap(w) && spent < budget + PATIENCE_NS)) {
 		draw(w, o->round ? o->round : ++number, t, &plan);
 		if (!run_round(w, &plan))
 			return;
@@ -220,6 +240,7 @@ static void run_rounds(struct world *w, const struct race_options *o, const stru
 		w->checked.overlaps += overlapped(w->round);
 		spent = clock_ns() - start;
 	}
+	all_worked(w);
 	if (!enough_overlap(w))
 		world_error(w,
 			    "only %" PRIu64 " of %" PRIu64

@@ -32,7 +32,9 @@ struct round {
 	bool stamps, restore;
 	/** @seq: of the controller's last put; @strange: sectors that were strange so far */
 	uint32_t seq, strange;
-	/** @again: the budget is not used up yet */
+	/** @worked: which steps of each actor have succeeded in any round, as bits */
+	uint64_t worked[ACTORS_MAX];
+	/** @buffer: to read and write files between rounds */
 	uint8_t *buffer;
 };
 

@@ -182,7 +182,9 @@ void race_files_start(struct world *w)
 
 	for (size_t i = 0; i < race->actors_count; i++)
 		mark_steps(w, race->actors[i].steps, race->actors[i].steps_count);
-	mark_steps(w, race->before, race->before_count);
+	/* What only the controller works on is as the model says, unless it takes over stamps. */
+	if (r->stamps)
+		mark_steps(w, race->before, race->before_count);
 	if (posix_memalign(&buffer, 4096, BUFFER_BYTES))
 		abort();
 	r->buffer = buffer;

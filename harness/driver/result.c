@@ -24,7 +24,7 @@ const char *result_text(const struct world *w, const struct op_result *r)
 const char *result_wanted(const struct world *w, const struct expect *e)
 {
 	const char *sig = e->sig ? world_text(w, "+%s", signal_name(e->sig)) : "";
-	const char *text = "";
+	const char *text = e->kind == EXPECT_EITHER ? "ok" : "";
 
 	for (const int *err = e->errs; *err; err++)
 		text = world_text(w, "%s%s%s%s", text, *text ? " or " : "", errno_name(*err), sig);
@@ -51,6 +51,10 @@ bool result_allowed(const struct expect *e, const struct op_result *r)
 		       (!e->ret.set || (uint64_t)r->ret == e->ret.value);
 	case EXPECT_ERR:
 		return errno_allowed(e, r->err) && r->sig == e->sig;
+	case EXPECT_EITHER:
+		if (r->err)
+			return errno_allowed(e, r->err) && !r->sig;
+		return !r->sig && (!e->ret.set || (uint64_t)r->ret == e->ret.value);
 	case EXPECT_SIGNAL:
 		return !r->err && r->sig == e->sig;
 	case EXPECT_ANY:

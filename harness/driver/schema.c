@@ -180,13 +180,15 @@ static json_t *expect_schema(const struct op *op)
 	json_t *object;
 
 	with(properties, "err", ref("err"));
+	with(properties, "or_err", ref("err"));
 	with(properties, "signal", ref("signal"));
 	with(properties, "ret", ref("size"));
 	object = closed(properties, json_array());
 	with(object, "minProperties", json_integer(1));
 	/* A call that fails returns nothing else. */
 	with(object, "dependentSchemas",
-	     js("{'ret': {'properties': {'err': false, 'signal': false}}}"));
+	     js("{'ret': {'properties': {'err': false, 'signal': false}}, "
+		"'or_err': {'properties': {'err': false, 'signal': false}}}"));
 	return json_pack("{s:[o, o, o]}", "anyOf", js("{'enum': ['ok', 'any']}"), object,
 			 ref("vary"));
 }
