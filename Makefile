@@ -200,7 +200,7 @@ unit: $(UNIT_PROGRAMS)	## the unit tests, under the address and undefined-behavi
 	done
 
 $(BUILD)/perf/linear: tests/perf/linear.c $(patsubst %,$(BUILD)/obj/harness/driver/%.o,arena linear \
-		linear_build linear_explain)
+		linear_build linear_explain linear_find)
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(CC) $(PLAIN_FLAGS) $(LDFLAGS) -o $@ $^ -lm

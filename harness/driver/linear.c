@@ -232,7 +232,7 @@ static bool judge_read(struct graph *g, uint32_t access, uint32_t segment, uint3
 		find_overlapping(g, &g->segment[segment], reader, value);
 	else
 		find_candidates(g, &g->segment[segment], reader, value);
-	c.count = (uint32_t)g->candidate_count - c.candidate;
+	c.count = c.all = (uint32_t)g->candidate_count - c.candidate;
 	if (!c.count) {
 		g->fault = FAULT_READ;
 		g->bad_node = reader;
@@ -339,8 +339,11 @@ static bool drop_candidates(struct graph *g, bool *changed)
 			const struct candidate seen = g->candidate[c->candidate + k];
 			const size_t edges = g->edge_count, trail = g->trail_count;
 
-			if (graph_take(g, c, seen) || !g->budget)
+			if (graph_take(g, c, seen) || !g->budget) {
+				g->candidate[c->candidate + k] =
+					g->candidate[c->candidate + possible];
 				g->candidate[c->candidate + possible++] = seen;
+			}
 			back(g, edges, trail);
 		}
 		if (!g->budget) {
@@ -411,6 +414,7 @@ enum linear_verdict graph_judge(struct graph *g)
 		g->fault = FAULT_ORDER;
 		return LINEAR_ILLEGAL;
 	}
+	g->sure_edges = g->edge_count;
 	g->searching = true;
 	while (changed && g->choice_count) {
 		changed = false;

@@ -13,21 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WAY_MAX	   64
-#define STARTS_MAX 64
 #define NAME_BYTES 160
-
-/** struct way - edges that follow each other, to where it contradicts its start */
-struct way {
-	uint32_t edge[WAY_MAX];
-	size_t count;
-	/** @first, @last: its ends; the same node if it is a cycle */
-	uint32_t first, last;
-};
+/* how many values that a read may have seen are told one by one */
+#define ALTERNATIVES_MAX 3
 
 /** struct story - words that are being put together */
 struct story {
-	const struct graph *g;
+	struct graph *g;
 	struct linear_result *out;
 	size_t len;
 	/** @zero: what times are relative to */
@@ -251,151 +243,83 @@ static void tell_read(struct story *s)
 	add(s, " as %#" PRIx64 ", a value that nobody wrote there", g->bad_value);
 }
 
-/** struct back - edges by where they arrive */
-struct back {
-	const struct graph *g;
-	uint32_t *in, *next;
-	/** @through: by node: the edge by which it was found, while going back */
-	uint32_t *through, *queue;
-};
-
-static struct back turn_around(struct graph *g)
-{
-	struct back b = {
-		.g = g,
-		.in = arena_alloc(g->arena, g->node_count * sizeof(*b.in)),
-		.next = arena_alloc(g->arena, g->edge_count * sizeof(*b.next)),
-		.through = arena_alloc(g->arena, g->node_count * sizeof(*b.through)),
-		.queue = arena_alloc(g->arena, (g->node_count + 1) * sizeof(*b.queue)),
-	};
-
-	for (size_t i = 0; i < g->node_count; i++)
-		b.in[i] = b.through[i] = NONE;
-	for (uint32_t e = 0; e < g->edge_count; e++) {
-		b.next[e] = b.in[g->edge[e].to];
-		b.in[g->edge[e].to] = e;
-	}
-	return b;
-}
-
-/* The shortest way that ends in @last and contradicts its start; false: there is none, or it is
- * too long to be told. */
-static bool find_way(struct back *b, uint32_t last, struct way *way)
-{
-	const struct graph *g = b->g;
-	size_t head = 0, tail = 0;
-	uint32_t first = NONE;
-
-	*way = (struct way){ .first = last, .last = last };
-	if (g->node[last].inv > g->node[last].ret)
-		return true;
-	b->queue[tail++] = last;
-	while (head < tail && first == NONE) {
-		for (uint32_t e = b->in [b->queue[head++]]; e != NONE; e = b->next[e]) {
-			const uint32_t from = g->edge[e].from;
-
-			if (b->through[from] != NONE)
-				continue;
-			b->through[from] = e;
-			b->queue[tail++] = from;
-			if (from == last || g->node[from].inv > g->node[last].ret) {
-				first = from;
-				break;
-			}
-		}
-	}
-	for (uint32_t n = first; n != NONE && way->count < WAY_MAX;) {
-		way->edge[way->count] = b->through[n];
-		n = g->edge[way->edge[way->count++]].to;
-		if (n == last)
-			break;
-	}
-	for (size_t i = 0; i < tail; i++)
-		b->through[b->queue[i]] = NONE;
-	b->through[last] = NONE;
-	way->first = first;
-	return first != NONE && g->edge[way->edge[way->count - 1]].to == last;
-}
-
-/* A node on a cycle: from one that was never reached, back along others of those. */
-static uint32_t find_cycle(struct back *b)
-{
-	const struct graph *g = b->g;
-	uint32_t at = 0;
-
-	while (at < g->node_count && !g->node[at].in)
-		at++;
-	for (size_t i = 0; at < g->node_count && i < g->node_count; i++) {
-		uint32_t e = b->in[at];
-
-		while (!g->node[g->edge[e].from].in)
-			e = b->next[e];
-		at = g->edge[e].from;
-	}
-	return at;
-}
-
-/* The shortest of the first few contradictions; graph_propagate() has left its marks. */
-static bool find_shortest(struct graph *g, struct way *best)
-{
-	struct back b = turn_around(g);
-	const uint32_t on_cycle = find_cycle(&b);
-	size_t tried = 0;
-	struct way way = { .count = 0 };
-	bool found = false;
-
-	for (uint32_t n = 0; n < g->node_count && tried < STARTS_MAX; n++) {
-		if (g->node[n].earliest <= g->node[n].ret)
-			continue;
-		tried++;
-		if (find_way(&b, n, &way) && (!found || way.count < best->count)) {
-			*best = way;
-			found = true;
-		}
-	}
-	if (on_cycle < g->node_count && find_way(&b, on_cycle, &way) &&
-	    (!found || way.count < best->count)) {
-		*best = way;
-		found = true;
-	}
-	return found;
-}
-
+/* Who comes between others in program order is not to blame. */
 static void blame_edge(struct story *s, const struct edge *e)
 {
+	if (e->why == WHY_PROGRAM)
+		return;
 	blame(s, op_of(s->g, e->from));
 	if (e->why == WHY_OVERWROTE)
 		blame(s, op_of(s->g, e->reader));
 	blame(s, op_of(s->g, e->to));
 }
 
-static void tell_edge(struct story *s, const struct edge *e)
+static void tell_seen(struct story *s, const struct edge *e)
 {
-	const uint32_t from = op_of(s->g, e->from), to = op_of(s->g, e->to);
 	const bool missed = e->why == WHY_MISSED;
-	uint32_t reader = missed ? from : to, writer = missed ? to : from;
 
-	if (e->why == WHY_PROGRAM) {
-		add_op(s, s->g->previous[to]);
-		add(s, " came before ");
-		add_op(s, to);
-		add(s, ", which are one actor's");
-		return;
-	}
-	if (e->why == WHY_OVERWROTE) {
-		reader = op_of(s->g, e->reader);
-		writer = to;
-	}
-	add_op(s, reader);
-	add(s, " saw ");
 	add_register(s, e->segment);
 	add(s, missed ? " before " : " as ");
-	add_op(s, writer);
+	add_op(s, op_of(s->g, e->why == WHY_READ ? e->from : e->to));
 	add(s, missed ? " wrote it" : " left it");
 	if (e->why == WHY_OVERWROTE) {
 		add(s, " after ");
-		add_op(s, from);
+		add_op(s, op_of(s->g, e->from));
 		add(s, " had returned");
+	}
+}
+
+/* Who saw what the edge is about; NONE: nobody, it is program order. */
+static uint32_t reader_of(const struct graph *g, const struct edge *e)
+{
+	if (e->why == WHY_PROGRAM)
+		return NONE;
+	if (e->why == WHY_OVERWROTE)
+		return op_of(g, e->reader);
+	return op_of(g, e->why == WHY_READ ? e->to : e->from);
+}
+
+/* All edges in turn; two of one reader in one go, and all of program order. */
+static void tell_edges(struct story *s, const struct way *way)
+{
+	const struct graph *g = s->g;
+	uint32_t last_reader = NONE, earlier = NONE;
+	size_t start = 0, told = 0;
+
+	/* a cycle can be told from anywhere: best from where something was seen */
+	for (size_t i = way->first == way->last ? way->count : 0; i-- > 0;) {
+		const enum why why = g->edge[way->edge[i]].why,
+			       best = g->edge[way->edge[start]].why;
+
+		if (why == WHY_READ || (why != WHY_PROGRAM && best != WHY_READ))
+			start = i;
+	}
+	for (size_t i = 0; i < way->count; i++) {
+		const struct edge *e = &g->edge[way->edge[(start + i) % way->count]];
+		const struct edge *next = &g->edge[way->edge[(start + i + 1) % way->count]];
+		const uint32_t reader = reader_of(g, e);
+
+		if (reader == NONE && earlier == NONE)
+			earlier = op_of(g, e->from);
+		if (reader == NONE && next->why == WHY_PROGRAM)
+			continue;
+		if (told++ && reader == last_reader) {
+			add(s, ", but ");
+			tell_seen(s, e);
+			continue;
+		}
+		add(s, "%s", told > 1 ? ", " : "");
+		add_op(s, reader == NONE ? earlier : reader);
+		if (reader == NONE) {
+			add(s, " came before ");
+			add_op(s, op_of(g, e->to));
+			add(s, " of the same actor");
+			earlier = NONE;
+		} else {
+			add(s, " saw ");
+			tell_seen(s, e);
+		}
+		last_reader = reader;
 	}
 }
 
@@ -472,35 +396,61 @@ static bool two_snapshots(const struct graph *g, const struct way *way)
 	return reader[1] != NONE;
 }
 
+/* The operation of the same actor that leaves no time to @op: the earlier one that was called so
+ * late, or the later one that returned so early. */
+static uint32_t find_narrowing(const struct graph *g, uint32_t op, bool earlier)
+{
+	for (uint32_t i = 0; i < g->h->ops_count; i++) {
+		const struct linear_op *o = &g->h->ops[i];
+
+		if (g->actor[i] == g->actor[op] && (earlier ? i <= op : i >= op) &&
+		    (earlier ? o->inv + 1 == g->inv[op] : o->ret + 1 == g->ret[op]))
+			return i;
+	}
+	return op;
+}
+
+static void tell_no_time(struct story *s, uint32_t op)
+{
+	const struct linear_op *ops = s->g->h->ops;
+	const uint32_t early = find_narrowing(s->g, op, true);
+	const uint32_t late = find_narrowing(s->g, op, false);
+
+	blame(s, early);
+	blame(s, late);
+	s->zero = 1 + (ops[early].inv < ops[late].inv ? ops[early].inv : ops[late].inv);
+	add_name(s, early);
+	add(s, " was called at ");
+	add_time(s, s->g->inv[op]);
+	add(s, " us, but ");
+	add_name(s, late);
+	add(s, ", which came after it, had returned at ");
+	add_time(s, s->g->ret[op]);
+	add(s, " us: these times cannot be");
+}
+
+static void blame_way(struct story *s, const struct way *way)
+{
+	for (size_t i = 0; i < way->count; i++)
+		blame_edge(s, &s->g->edge[way->edge[i]]);
+}
+
 static void tell_way(struct story *s, const struct way *way)
 {
 	const struct graph *g = s->g;
 	const uint32_t first = op_of(g, way->first), last = op_of(g, way->last);
 	const struct edge *saw, *missed;
-	size_t told = 0;
 
-	blame(s, first);
-	for (size_t i = 0; i < way->count; i++)
-		blame_edge(s, &g->edge[way->edge[i]]);
 	if (!way->count) {
-		add_op(s, first);
-		add(s, " has no time left between its call, its return and the other operations of "
-		       "its actor");
+		tell_no_time(s, first);
 		return;
 	}
+	blame_way(s, way);
 	if (one_reader(g, way, &saw, &missed)) {
 		tell_one_reader(s, saw, missed);
 		return;
 	}
-	for (size_t i = 0; i < way->count; i++) {
-		const struct edge *e = &g->edge[way->edge[i]];
-
-		/* of the two edges of program order, the second is told */
-		if (op_of(g, e->to) == NONE)
-			continue;
-		add(s, "%s", told++ ? ", " : "");
-		tell_edge(s, e);
-	}
+	tell_edges(s, way);
 	if (way->first != way->last) {
 		add(s, ", and ");
 		add_name(s, last);
@@ -516,65 +466,50 @@ static void tell_way(struct story *s, const struct way *way)
 				     : ": no order explains all of it");
 }
 
-/** struct read - a read that may be left out of account, to see whether it matters */
-struct read {
-	uint32_t access, op;
-};
-
-static bool still_illegal(const struct graph *g, const bool *ignored, uint64_t budget)
+/* What is wrong if this one of equal values was seen. */
+static bool find_alternative(struct graph *g, const struct choice *c, uint32_t k, struct way *way)
 {
-	struct graph *less = graph_new(g->h, ignored, budget);
-	const bool illegal = graph_judge(less) == LINEAR_ILLEGAL;
-
-	graph_free(less);
-	return illegal;
+	graph_untake(g, g->sure_edges);
+	graph_take(g, c, g->candidate[c->candidate + k]);
+	return !graph_propagate(g) && graph_find_way(g, way);
 }
 
-/* Leaves out of account what reads it can, many at a time, then fewer. Returns how many remain. */
-static size_t drop_reads(struct graph *g, struct read *read, size_t count, bool *ignored,
-			 uint64_t budget)
+/* One read, and for each write that it may have seen what is wrong then. */
+static bool tell_alternatives(struct story *s)
 {
-	for (size_t step = count; step; step /= 2) {
-		size_t kept = 0;
+	struct graph *g = s->g;
+	const struct choice *c = &g->choice[g->bad_choice];
+	struct way way = { .count = 0 };
 
-		for (size_t i = 0; i < count; i += step) {
-			const size_t end = i + step < count ? i + step : count;
-			bool needed;
+	if (g->bad_choice == NONE || c->all > ALTERNATIVES_MAX)
+		return false;
+	g->searching = false;
+	for (uint32_t k = 0; k < c->all; k++) {
+		if (!find_alternative(g, c, k, &way))
+			return false;
+	}
+	blame(s, op_of(g, c->node));
+	for (uint32_t k = 0; k < c->all; k++) {
+		if (find_alternative(g, c, k, &way))
+			blame_way(s, &way);
+	}
+	for (uint32_t k = 0; k < c->all; k++) {
+		const uint32_t write = g->candidate[c->candidate + k].first;
 
-			for (size_t k = i; k < end; k++)
-				ignored[read[k].access] = true;
-			needed = !still_illegal(g, ignored, budget);
-			for (size_t k = i; needed && k < end; k++) {
-				ignored[read[k].access] = false;
-				read[kept++] = read[k];
-			}
+		if (!find_alternative(g, c, k, &way))
+			continue;
+		add(s, k ? "; if it saw " : "if ");
+		if (!k) {
+			add_op(s, op_of(g, c->node));
+			add(s, " saw ");
 		}
-		count = kept;
+		add_register(s, c->segment);
+		add(s, " as ");
+		add_op(s, op_of(g, g->write[write].node));
+		add(s, " left it, then ");
+		tell_way(s, &way);
 	}
-	return count;
-}
-
-static size_t list_reads(struct graph *g, struct read **read, bool **ignored)
-{
-	const struct linear_history *h = g->h;
-	size_t accesses = 0, count = 0;
-
-	for (uint32_t op = 0; op < h->ops_count; op++) {
-		count += h->ops[op].access_count;
-		if (accesses < h->ops[op].access + h->ops[op].access_count)
-			accesses = h->ops[op].access + h->ops[op].access_count;
-	}
-	*ignored = arena_alloc(g->arena, accesses * sizeof(**ignored));
-	*read = arena_alloc(g->arena, count * sizeof(**read));
-	count = 0;
-	for (uint32_t op = 0; op < h->ops_count; op++) {
-		for (size_t k = h->ops[op].access; k < h->ops[op].access + h->ops[op].access_count;
-		     k++) {
-			if (!h->accesses[k].write)
-				(*read)[count++] = (struct read){ .access = (uint32_t)k, .op = op };
-		}
-	}
-	return count;
+	return true;
 }
 
 /* Whoever wrote that value there around that time. */
@@ -593,25 +528,39 @@ static void blame_writers(struct story *s, const struct read *read)
 }
 
 /* Equal values leave a choice, and none of it works: say which reads cannot all be. */
-static void tell_choice(struct story *s, struct graph *g, uint64_t budget)
+static void tell_reads(struct story *s, const struct read *read, size_t count)
 {
-	struct read *read;
-	bool *ignored;
-	size_t count = list_reads(g, &read, &ignored);
-
-	count = drop_reads(g, read, count, ignored, budget);
 	for (size_t i = 0; i < count; i++)
 		blame(s, read[i].op);
 	for (size_t i = 0; i < count; i++)
 		blame_writers(s, &read[i]);
 	for (size_t i = 0; i < count; i++) {
-		add_op(s, read[i].op);
-		add(s, " saw ");
-		add_register(s, g->low[read[i].access]);
-		add(s, " as %#" PRIx64 "%s", g->h->accesses[read[i].access].value,
-		    i + 1 < count ? ", " : "");
+		if (!i || read[i].op != read[i - 1].op) {
+			add(s, "%s", i ? ", " : "");
+			add_op(s, read[i].op);
+			add(s, " saw ");
+		} else {
+			add(s, " and ");
+		}
+		add_register(s, s->g->low[read[i].access]);
+		add(s, " as %#" PRIx64, s->g->h->accesses[read[i].access].value);
 	}
 	add(s, ": whichever of the equal writes each saw, no order explains all of it");
+}
+
+static void tell_choice(struct story *s, uint64_t budget)
+{
+	struct graph *all = s->g;
+	struct read *read;
+	bool *ignored;
+	const size_t count = graph_drop_reads(all, budget, &read, &ignored);
+
+	s->g = graph_new(all->h, ignored, budget);
+	graph_judge(s->g);
+	if (!tell_alternatives(s))
+		tell_reads(s, read, count);
+	graph_free(s->g);
+	s->g = all;
 }
 
 void linear_explain(struct graph *g, uint64_t budget, struct linear_result *out)
@@ -619,13 +568,12 @@ void linear_explain(struct graph *g, uint64_t budget, struct linear_result *out)
 	struct story s = { .g = g, .out = out };
 	struct way way = { .count = 0 };
 
-	if (g->fault == FAULT_READ) {
+	if (g->fault == FAULT_READ)
 		tell_read(&s);
-	} else if (g->fault == FAULT_CHOICE) {
-		tell_choice(&s, g, budget);
-	} else if (find_shortest(g, &way)) {
+	else if (g->fault == FAULT_CHOICE)
+		tell_choice(&s, budget);
+	else if (graph_find_way(g, &way))
 		tell_way(&s, &way);
-	} else {
+	else
 		add(&s, "more operations than can be told contradict each other");
-	}
 }

@@ -83,8 +83,9 @@ struct candidate {
 /** struct choice - a read of what was written more than once */
 struct choice {
 	uint32_t node, segment, access;
-	/** @candidate, @count: part of the graph's candidates; @now: the one being tried */
-	uint32_t candidate, count, now;
+	/** @candidate, @count: part of the graph's candidates, behind which are those that were
+	 * dropped, up to @all; @now: the one being tried */
+	uint32_t candidate, count, all, now;
 	/** @mark: where the trail and the edges were before */
 	uint32_t trail_mark, edge_mark;
 };
@@ -139,6 +140,8 @@ struct graph {
 	struct choice *choice;
 	size_t choice_count, choice_room;
 
+	/** @sure_edges: how many edges there are whichever of equal values was seen */
+	size_t sure_edges;
 	/** @searching: labels are kept up to date with every edge, and the trail of it */
 	bool searching;
 	struct trail *trail;
@@ -183,6 +186,37 @@ enum linear_verdict graph_judge(struct graph *g);
 /** graph_new(), graph_free() - for one history and one judgement */
 struct graph *graph_new(const struct linear_history *h, const bool *ignored, uint64_t budget);
 void graph_free(struct graph *g);
+
+/* the longest way that is told, in edges */
+#define WAY_MAX 64
+
+/** struct way - edges that follow each other, to where it contradicts its start */
+struct way {
+	uint32_t edge[WAY_MAX];
+	size_t count;
+	/** @first, @last: its ends; the same node if it is a cycle */
+	uint32_t first, last;
+};
+
+/**
+ * graph_find_way() - the shortest contradiction among edges and times, or nearly
+ *
+ * graph_propagate() must have found that there is one. Returns false if it is too long.
+ */
+bool graph_find_way(struct graph *g, struct way *best);
+
+/** struct read - a read that may be left out of account, to see whether it matters */
+struct read {
+	uint32_t access, op;
+};
+
+/**
+ * graph_drop_reads() - leave out of account what reads can be, so that the history stays illegal
+ * @read: those that remain, in the graph's arena; @ignored: by access, all others
+ *
+ * Returns how many remain.
+ */
+size_t graph_drop_reads(struct graph *g, uint64_t budget, struct read **read, bool **ignored);
 
 /** linear_explain() - say why, and whom to blame; @g was judged to be illegal */
 void linear_explain(struct graph *g, uint64_t budget, struct linear_result *out);
