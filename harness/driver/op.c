@@ -18,6 +18,7 @@
 	X(clone_range) \
 	X(close) \
 	X(copy_range) \
+	X(copy_rw) \
 	X(dedupe) \
 	X(drop_cache) \
 	X(drop_caches) \
