@@ -27,15 +27,10 @@ typedef bool side_effect(const struct done *d);
 
 static long then(struct call *c, side_effect *effect)
 {
-	const bool clones = c->kind == CALL_CLONE || c->kind == CALL_CLONE_RANGE;
-	struct done d = { .c = c };
-	long ret;
+	struct done d = { .c = c, .from_off = from_at(c), .to_off = to_at(c), .len = span(c) };
+	const long ret = call_real(c);
 
-	d.from_off = clones ? c->from_off : from_at(c);
-	d.to_off = clones ? c->to_off : to_at(c);
-	d.len = span(c);
-	ret = call_real(c);
-	if (!clones)
+	if (!is_clone(c))
 		d.len = ret > 0 ? (uint64_t)ret : 0;
 	if (ret >= 0 && d.len && is_regular(c->from) && is_regular(c->to) && effect(&d))
 		acted();

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hands.h"
@@ -211,18 +210,6 @@ static long append_at_block(struct call *c)
 	return ret;
 }
 
-static long keep_suid(struct call *c)
-{
-	struct stat before, after;
-	const bool known = !fstat(c->to, &before) && before.st_mode & (S_ISUID | S_ISGID);
-	const long ret = call_real(c);
-
-	if (ret > 0 && known && !fstat(c->to, &after) && before.st_mode != after.st_mode &&
-	    !fchmod(c->to, before.st_mode & 07777))
-		acted();
-	return ret;
-}
-
 static long keep_times(struct call *c)
 {
 	const bool shared = is_regular(c->to) && hits_shared(c, start_of(c));
@@ -277,7 +264,8 @@ const struct mutant write_mutants[] = {
 	      "data for which there is no room is lost, and nobody told"),
 	WRITE("write-appends-at-block", append_at_block,
 	      "appending to a clone leaves a gap of zeroes"),
-	WRITE("write-keeps-suid", keep_suid, "anybody who may write makes a set-user-ID program"),
+	WRITE("write-keeps-suid", call_keeping_mode,
+	      "anybody who may write makes a set-user-ID program"),
 	WRITE("write-to-shared-keeps-times", keep_times,
 	      "backup does not see that a clone was changed"),
 	WRITE("write-touches-sharer", touch_sharer, "an untouched clone looks changed"),
