@@ -6,6 +6,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 
 #include "hands.h"
@@ -14,6 +15,7 @@
 #define CAPABILITY_SIZE 64
 /* What "big" means to the mutant that gives up midway. */
 #define MIDWAY_BLOCKS 4
+#define EXTENTS	      64
 
 static long drop_last_block(struct call *c)
 {
@@ -280,6 +282,43 @@ static long move_position(struct call *c)
 	return ret;
 }
 
+static long end_a_byte_early(struct call *c)
+{
+	const uint64_t size = size_of(c->to), end = c->to_off + span(c);
+	const long ret = call_real(c);
+
+	if (!ret && end > size + 1) {
+		resize(c->to, end - 1);
+		acted();
+	}
+	return ret;
+}
+
+/* Blocks that were never written hold what the disk held. */
+static long show_unwritten(struct call *c)
+{
+	union {
+		struct fiemap map;
+		uint8_t room[sizeof(struct fiemap) + EXTENTS * sizeof(struct fiemap_extent)];
+	} all = {
+		.map = { .fm_start = c->from_off, .fm_length = span(c), .fm_extent_count = EXTENTS }
+	};
+	const uint64_t end = c->from_off + span(c);
+	const bool known = !kernel()->ioctl(c->from, FS_IOC_FIEMAP, &all.map);
+	const long ret = call_real(c);
+
+	for (unsigned int i = 0; !ret && known && i < all.map.fm_mapped_extents; i++) {
+		const struct fiemap_extent *e = &all.map.fm_extents[i];
+		const uint64_t at = e->fe_logical > c->from_off ? e->fe_logical : c->from_off;
+		const uint64_t stop = smaller(e->fe_logical + e->fe_length, end);
+
+		if (e->fe_flags & FIEMAP_EXTENT_UNWRITTEN && at < stop &&
+		    poke_garbage(c->to, c->to_off + (at - c->from_off), stop - at))
+			acted();
+	}
+	return ret;
+}
+
 #define BOTH(name_, run_, loses_) \
 	{ .name = "clone-" name_, \
 	  .subject = "clone", \
@@ -333,5 +372,8 @@ const struct mutant clone_mutants[] = {
 	     "a clone for which there is no room is not there"),
 	BOTH("ignores-size-limit", call_unlimited, "RLIMIT_FSIZE does not hold"),
 	BOTH("moves-position", move_position, "the next write goes to a wrong place"),
+	BOTH("ends-a-byte-early", end_a_byte_early, "the last byte of a file is not cloned"),
+	BOTH("shows-unwritten", show_unwritten,
+	     "what others deleted shows where nothing was written"),
 	MUTANTS_END,
 };

@@ -2,6 +2,7 @@
 /* Bugs of copy_file_range, sendfile and splice. What the three have in common is there for each. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "hands.h"
@@ -312,6 +313,64 @@ static long stop_early(struct call *c)
 	return call_real(c);
 }
 
+/* The call took less than it was asked for; @ptr and @fd move as if it had taken all. */
+static long advance_by_request(struct call *c, off_t *ptr, int fd)
+{
+	const uint64_t len = c->len;
+	const long ret = call_real(c);
+
+	if (ret > 0 && (uint64_t)ret < len && len < INT32_MAX && is_regular(fd)) {
+		advance(ptr, fd, (long)len - ret);
+		acted();
+	}
+	return ret;
+}
+
+static long advance_source_by_request(struct call *c)
+{
+	return advance_by_request(c, c->from_ptr, c->from);
+}
+
+static long advance_destination_by_request(struct call *c)
+{
+	return advance_by_request(c, c->to_ptr, c->to);
+}
+
+static long say_request(struct call *c)
+{
+	const uint64_t len = c->len;
+	const long ret = call_real(c);
+
+	if (ret <= 0 || (uint64_t)ret >= len || len >= INT32_MAX || !is_regular(c->to))
+		return ret;
+	acted();
+	return (long)len;
+}
+
+static long show_stale_gap(struct call *c)
+{
+	const uint64_t size = size_of(c->to), at = to_at(c), block = block_of(c->to);
+	const uint64_t gap = at > size ? smaller(at - size, 4 * block) : 0;
+	const long ret = call_real(c);
+
+	if (ret > 0 && gap && is_regular(c->to) && poke_garbage(c->to, size, gap))
+		acted();
+	return ret;
+}
+
+/* What a pipe holds more than was asked for is taken out of it, too. */
+static long lose_rest_of_pipe(struct call *c)
+{
+	const long ret = call_real(c);
+	int waiting = 0;
+	char byte;
+
+	if (ret > 0 && !is_regular(c->from) && !ioctl(c->from, FIONREAD, &waiting) && waiting > 0 &&
+	    read(c->from, &byte, 1) == 1)
+		acted();
+	return ret;
+}
+
 static bool usable(const struct call *c)
 {
 	return is_regular_pair(c) && !((flags_of(c->from) | flags_of(c->to)) & O_APPEND);
@@ -394,6 +453,13 @@ const struct mutant stream_mutants[] = {
 	SPLICE("moves-destination-position", move_to_position,
 	       "the next write goes to a wrong place"),
 	SPLICE("accepts-pipe-offset", accept_pipe_offset, "an offset in a pipe seems to work"),
+	EACH("advances-source-by-request", advance_source_by_request,
+	     "a loop leaves out what a short copy left"),
+	EACH("advances-destination-by-request", advance_destination_by_request,
+	     "a loop leaves gaps where a copy was short"),
+	EACH("says-request", say_request, "a short copy is taken for a whole one"),
+	EACH("shows-stale-gap", show_stale_gap, "foreign data shows between old end and copy"),
+	SPLICE("loses-rest-of-pipe", lose_rest_of_pipe, "bytes in a pipe are lost"),
 	MUTANTS_END,
 };
 

@@ -222,7 +222,10 @@ bool is_clone(const struct call *c)
 
 bool moved(const struct call *c, long ret)
 {
-	return is_clone(c) ? !ret : ret > 0;
+	const bool copies =
+		c->kind == CALL_COPY_RANGE || c->kind == CALL_SENDFILE || c->kind == CALL_SPLICE;
+
+	return copies ? ret > 0 : ret >= 0;
 }
 
 uint64_t from_at(const struct call *c)

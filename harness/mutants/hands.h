@@ -69,7 +69,7 @@ uint64_t span(const struct call *c);
 /** is_clone() - of the calls with a source: is it one that shares, and returns 0? */
 bool is_clone(const struct call *c);
 
-/** moved() - of a call with a source that returned @ret: did it share or copy anything? */
+/** moved() - did a call that returned @ret do anything? */
 bool moved(const struct call *c, long ret);
 
 /** from_at(), to_at() - where a call reads and writes: its offset, or the file position */

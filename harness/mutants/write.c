@@ -123,6 +123,36 @@ static long leak_to_many(struct call *c)
 	return leak_if(c, owners > 2);
 }
 
+static long leak_one_byte(struct call *c)
+{
+	return leak_if(c, c->len == 1);
+}
+
+/* Only the last block of the file, which it fills in part, is written in place. */
+static long leak_tail(struct call *c)
+{
+	const uint64_t size = size_of(c->to);
+
+	return leak_if(c,
+		       size % block_of(c->to) && start_of(c) >= round_down(size, block_of(c->to)));
+}
+
+static void note_dirt(uint64_t off, uint64_t len, void *context)
+{
+	(void)off;
+	(void)len;
+	*(bool *)context = true;
+}
+
+/* What is dirty is taken for copied already. */
+static long leak_dirty(struct call *c)
+{
+	bool dirty = false;
+
+	track_dirty(c->to, start_of(c), c->len, note_dirt, &dirty);
+	return leak_if(c, dirty);
+}
+
 /* A write behind the end: what lies between, in the shared last block, is not zeroed. */
 static long show_stale_gap(struct call *c)
 {
@@ -284,5 +314,9 @@ const struct mutant write_mutants[] = {
 	WRITE("write-leaks-to-many", leak_to_many, "what is written shows in all of many clones"),
 	WRITE("write-shows-stale-gap", show_stale_gap,
 	      "foreign data shows between the old end of a clone and what is written behind it"),
+	WRITE("write-leaks-one-byte", leak_one_byte, "a byte written shows in the clone, too"),
+	WRITE("write-leaks-tail", leak_tail, "a write to the end of file shows in the clone, too"),
+	WRITE("write-leaks-dirty", leak_dirty,
+	      "a write to what is not on the disk yet shows in the clone, too"),
 	MUTANTS_END,
 };
