@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, Callable, Sequence, TypeVar
 
 from . import fs, kernel, state
+from .command import Interrupted, add_run_options, ends_well
 from .driver import find_driver
 from .filesystems import DEFAULT_SIZE_BYTES, Filesystem, find_filesystem
 from .results import ResultFile, read_results
-from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, UsageError, complain,
-                    exit_status, last_line, require_root)
+from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, UsageError, exit_status,
+                    last_line, require_root)
 
 NAME = "cowbell mutants"
 LIBRARY = "libcowbell-mutants.so"
@@ -45,15 +46,6 @@ ENDED = (0, EXIT_FAILED, EXIT_SKIPPED, EXIT_HARNESS)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Interrupted(Exception):
-    """A signal asked this command to end."""
-
-    def __init__(self, number: int) -> None:
-        """Keep the signal's number."""
-        super().__init__(number)
-        self.number = number
 
 
 @dataclass(frozen=True)
@@ -490,13 +482,6 @@ def print_list(args: argparse.Namespace) -> None:
         print(f"{mutant.name:<44} {mutant.subject:<12} {mutant.loses}")
 
 
-def positive(text: str) -> int:
-    """A number from 1 on, for argparse."""
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
-
-
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises UsageError."""
     parser = argparse.ArgumentParser(prog=NAME, description="Runs the cases on kernels with one "
@@ -505,19 +490,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
                                      "case that must hold notices none.")
     parser.add_argument("--fs", default=os.environ.get("FS") or DEFAULT_FILESYSTEM,
                         metavar="TYPE[:VARIANT]", help="where (FS; default xfs)")
-    parser.add_argument("--jobs", metavar="N", type=positive, default=2,
-                        help="mutants at a time, each with filesystems of its own (2)")
+    add_run_options(parser, "mutants at a time, each with filesystems of its own", "1")
     parser.add_argument("--case", metavar="CASE", dest="cases", action="append", default=[],
                         help="only these cases, as cowbell run; several times")
     parser.add_argument("--first", action="store_true",
                         help="one kill for each mutant will do, whoever has killed none")
     parser.add_argument("--all", action="store_true",
                         help="run all points under each mutant, killed or not")
-    parser.add_argument("--seed", metavar="N", default="1", help="as cowbell run (1)")
-    parser.add_argument("--results", metavar="DIR", type=Path,
-                        default=Path(os.environ.get("RESULTS") or "results"),
-                        help="where mutants.json goes (RESULTS; default results)")
-    parser.add_argument("--cowbell", metavar="PATH", help="the driver (default build/cowbell)")
     parser.add_argument("--library", metavar="PATH", help=f"{LIBRARY} (next to the driver)")
     parser.add_argument("--list", action="store_true", help="show the mutants")
     parser.add_argument("mutants", nargs="*", metavar="MUTANT",
@@ -529,32 +508,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def raise_interrupted(number: int, _frame: object) -> None:
-    """Signal handler: leave what is being done."""
-    raise Interrupted(number)
-
-
 def main(argv: Sequence[str]) -> int:
     """The command; its exit status."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, raise_interrupted)
-    try:
-        args = parse(argv)
-        if args.list:
-            print_list(args)
-            return 0
-        return run_matrix(args)
-    except Interrupted as told:
-        print("interrupted", flush=True)
-        return 128 + told.number
-    except RunnerError as error:
-        complain(NAME, error)
-        return error.status
-    except OSError as error:
-        complain(NAME, error)
-        return EXIT_HARNESS
+    args = parse(argv)
+    if args.list:
+        print_list(args)
+        return 0
+    return run_matrix(args)
 
 
 def run() -> None:
     """Entry of the executable."""
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(ends_well(main, NAME, sys.argv[1:]))
