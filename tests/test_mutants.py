@@ -226,6 +226,14 @@ def test_cases_that_have_killed_nothing_are_run_to_their_end(cases):
     assert bench.ran == [["tiny/seek"], ["tiny/cut[n=1]"]]
 
 
+def test_cases_that_do_not_pass_are_not_judged(cases):
+    tried = trial(FakeBench(set()), cases, *POINTS)
+    tried = mutants.Trial(tried.bench, tried.points, mutants.Baseline({"tiny/seek": "pass",
+                                                                       "tiny/excused": "skip"}))
+    assert [point.name for point in tried.points] == ["tiny/seek"]
+    assert tried.idle == {"tiny/seek"} and tried.unjudged == {"tiny/cut"}
+
+
 def test_a_mutant_lives_only_if_all_points_were_run(cases):
     bench = FakeBench(set())
     outcome = trial(bench, cases, *POINTS).run(CLONE)

@@ -348,16 +348,21 @@ class Trial:
     """All that is run, and what came of it."""
 
     bench: Bench
-    # Those that pass without a mutant: no others can kill one.
+    # Only those that pass without a mutant stay: no others can kill one.
     points: Sequence[Point]
     baseline: Baseline
     # `must` cases that have killed nothing yet, and do not say why nothing could be killed.
     idle: set[str] = field(init=False)
+    # Those of which no point passes: this filesystem says nothing about them.
+    unjudged: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Find the cases that have to prove that they can fail."""
         files = {point.case: point for point in self.points if point.strength == "must"}
-        self.idle = {case for case, point in files.items() if not excused(point)}
+        self.points = [point for point in self.points if self.baseline.passed(point.name)]
+        due = {case for case, point in files.items() if not excused(point)}
+        self.idle = due.intersection(point.case for point in self.points)
+        self.unjudged = due - self.idle
 
     def points_of(self, mutant: Mutant) -> list[Point]:
         """Those that use the op with the bug."""
@@ -440,6 +445,7 @@ def report(trial: Trial, outcomes: Sequence[Outcome], wall_s: float) -> int:
         "filesystem": args.fs.name, "kernel": os.uname().release, "seed": int(args.seed),
         "wall_s": round(wall_s, 3), "baseline_points": len(baseline.verdicts),
         "baseline_fails": baseline.reasons, "must_cases_that_kill_none": idle,
+        "must_cases_not_judged_here": sorted(trial.unjudged),
         "mutants": [outcome.json() for outcome in outcomes]}, indent=1) + "\n")
     print(f"\n{len(outcomes) - len(survivors)} of {len(outcomes)} mutants killed on "
           f"{args.fs.name} in {wall_s:.0f} s; results: {path}")
@@ -450,6 +456,9 @@ def report(trial: Trial, outcomes: Sequence[Outcome], wall_s: float) -> int:
         print(f"fails without a mutant: {name}: {reason}")
     for name in idle:
         print(f"must, but kills no mutant: {name}")
+    if trial.unjudged and not partial(args):
+        print(f"{len(trial.unjudged)} must cases have no point that passes on {args.fs.name}: "
+              "run the mutants elsewhere for them")
     if any(outcome.broken for outcome in outcomes):
         return EXIT_HARNESS
     return EXIT_FAILED if survivors or baseline.reasons or idle else 0
@@ -468,8 +477,7 @@ def run_matrix(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         bench.mount(stack)
         baseline = run_baseline(bench, points)
-        passed = [point for point in points if baseline.passed(point.name)]
-        trial = Trial(bench, passed, baseline)
+        trial = Trial(bench, points, baseline)
         outcomes = run_all(trial, chosen)
         if not (partial(args) or args.all):
             at_once(bench, trial.look_again, outcomes)
