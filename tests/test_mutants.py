@@ -234,6 +234,17 @@ def test_cases_that_do_not_pass_are_not_judged(cases):
     assert tried.idle == {"tiny/seek"} and tried.unjudged == {"tiny/cut"}
 
 
+def test_a_case_may_kill_by_a_point_in_its_middle(cases):
+    bench = FakeBench({"tiny/cut[n=2]", "tiny/seek"})
+    tried = trial(bench, cases, *POINTS)
+    outcome = tried.run(CLONE)
+    assert bench.ran == [["tiny/cut[n=1]", "tiny/cut[n=3]", "tiny/seek"]]
+    tried.look_again(outcome, False)
+    assert tried.idle == {"tiny/cut"}
+    tried.look_again(outcome, True)
+    assert not tried.idle
+
+
 def test_a_mutant_lives_only_if_all_points_were_run(cases):
     bench = FakeBench(set())
     outcome = trial(bench, cases, *POINTS).run(CLONE)
@@ -262,7 +273,7 @@ def test_a_must_case_that_kills_nothing_is_named_and_fails_the_gate(cases, tmp_p
     bench = FakeBench(fails, results=tmp_path, seed="1", fs=argparse.Namespace(name="xfs"))
     tried = trial(bench, cases, *POINTS)
     outcome = tried.run(CLONE)
-    tried.look_again(outcome)
+    tried.look_again(outcome, True)
     assert mutants.report(tried, [outcome], 1.0) == status
     assert ("must, but kills no mutant: tiny/seek" in capsys.readouterr().out) == bool(status)
 

@@ -393,12 +393,13 @@ class Trial:
         self.idle.difference_update(outcome.killers)
         return outcome
 
-    def look_again(self, outcome: Outcome) -> None:
-        """Run the `must` cases that have killed nothing, slow points included, under a mutant."""
+    def look_again(self, outcome: Outcome, whole: bool) -> None:
+        """Run `must` cases that have killed nothing under a mutant: slow points, too, or all."""
         ours = [point for point in self.points_of(outcome.mutant) if point.case in self.idle]
         if ours and not outcome.broken:
             with contextlib.suppress(RunnerError):
-                run_points(self.bench, outcome, sample(ours, self.baseline, None))
+                run_points(self.bench, outcome,
+                           ours if whole else sample(ours, self.baseline, None))
             self.idle.difference_update(outcome.killers)
 
 
@@ -480,7 +481,8 @@ def run_matrix(args: argparse.Namespace) -> int:
         trial = Trial(bench, points, baseline)
         outcomes = run_all(trial, chosen)
         if not (partial(args) or args.all):
-            at_once(bench, trial.look_again, outcomes)
+            at_once(bench, lambda outcome: trial.look_again(outcome, False), outcomes)
+            at_once(bench, lambda outcome: trial.look_again(outcome, True), outcomes)
     return report(trial, outcomes, time.monotonic() - start)
 
 
