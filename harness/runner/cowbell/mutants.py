@@ -458,8 +458,8 @@ def report(trial: Trial, outcomes: Sequence[Outcome], wall_s: float) -> int:
     for name in idle:
         print(f"must, but kills no mutant: {name}")
     if trial.unjudged and not partial(args):
-        print(f"{len(trial.unjudged)} must cases have no point that passes on {args.fs.name}: "
-              "run the mutants elsewhere for them")
+        print(f"not judged, as no point of theirs passes on {args.fs.name}: "
+              f"{len(trial.unjudged)} must cases")
     if any(outcome.broken for outcome in outcomes):
         return EXIT_HARNESS
     return EXIT_FAILED if survivors or baseline.reasons or idle else 0
