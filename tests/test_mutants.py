@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mutants: the interposer is what it says it is, and the matrix tells who killed whom."""
 
+import argparse
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,27 +132,27 @@ def line(name, verdict, wall_ns=0):
 
 
 def test_only_a_fail_is_a_kill():
-    outcome = mutants.Outcome(mutants.Mutant("m", "clone", "loses"), acts=1)
+    outcome = mutants.Outcome(mutants.Mutant("m", "clone", "loses"))
     found = results.ResultFile(Path("x"), run={"mutant": "m"}, cases=[
         line("a/x", "pass", 10**9), line("a/y", "error"), line("a/z", "fail", 10**9),
         {**line("a/noise", "fail"), "reason": "kmsg"}])
-    mutants.judge(outcome, found)
+    mutants.judge(outcome, found, 1)
     assert outcome.kills == {"a/z": 2.0}
     assert (outcome.points, outcome.errors, outcome.verdict) == (4, 1, "killed")
     assert outcome.why == "by 1 points of a/z"
 
 
 def test_a_mutant_that_did_nothing_is_not_killed():
-    outcome = mutants.Outcome(mutants.Mutant("m", "clone", "loses"))
+    outcome = mutants.Outcome(mutants.Mutant("m", "clone", "loses"), acts=1)
     mutants.judge(outcome, results.ResultFile(Path("x"), run={"mutant": "m"},
-                                              cases=[line("a/z", "fail")]))
-    assert outcome.verdict == "survived"
+                                              cases=[line("a/z", "fail")]), 0)
+    assert outcome.verdict == "survived" and outcome.acts == 1
 
 
 def test_results_without_the_mutant_are_no_results():
     outcome = mutants.Outcome(mutants.Mutant("m", "clone", "loses"))
     with pytest.raises(mutants.RunnerError):
-        mutants.judge(outcome, results.ResultFile(Path("x"), run={}, cases=[line("a", "fail")]))
+        mutants.judge(outcome, results.ResultFile(Path("x"), run={}, cases=[line("a", "fail")]), 1)
 
 
 @pytest.mark.parametrize("points, acts, why", [
@@ -174,12 +176,106 @@ def test_a_sample_is_spread_and_leaves_slow_points_out():
     assert len(mutants.sample(points, baseline, None)) == 3
 
 
-def test_a_must_case_that_kills_nothing_is_named(cases):
-    points = [mutants.Point(name.removesuffix(".json"), str(cases / name), "must", frozenset())
-              for name in TINY]
-    baseline = mutants.Baseline({p.name: "pass" for p in points})
-    outcome = mutants.Outcome(mutants.Mutant("m", "truncate", "loses"), kills={"tiny/cut": 1.0})
-    assert mutants.toothless(points, baseline, [outcome]) == ["tiny/seek"]
+class FakeBench:
+    """Drivers that say what they are told to, point by point, and stop if asked to."""
+
+    def __init__(self, fails, acts=(), **options):
+        """Points that fail under the mutant, and those in which it acts."""
+        self.fails, self.acting = fails, {*fails, *acts}
+        self.args = argparse.Namespace(**{"all": False, "first": False, "mutants": [], "cases": [],
+                                          "library": LIBRARY, "jobs": 1, **options})
+        self.ran = []
+
+    def drive(self, names, environment, _folder, *more):
+        """What Bench.drive() does; failing points without an act of the mutant are noise."""
+        found = results.ResultFile(Path("x"), run={"mutant": environment["COWBELL_MUTANT"]})
+        acted = 0
+        for name in names:
+            acted += name in self.acting
+            found.cases.append(line(name, "fail" if name in self.fails else "pass"))
+            if name in self.fails and "--stop-on-fail" in more:
+                break
+        self.ran.append([case["case"] for case in found.cases])
+        Path(environment["COWBELL_MUTANT_ACTED"]).write_bytes(acted.to_bytes(8, sys.byteorder))
+        return found
+
+
+def trial(bench, cases, *names):
+    """What is tried with points of one op; those of tiny/excused say why they kill nothing."""
+    points = [mutants.Point(name, str(cases / f"{name.partition('[')[0]}.json"), "must",
+                            frozenset({"clone"})) for name in names]
+    return mutants.Trial(bench, points, mutants.Baseline({name: "pass" for name in names}))
+
+
+CLONE = mutants.Mutant("clone-does-nothing", "clone", "loses")
+POINTS = ("tiny/cut[n=1]", "tiny/cut[n=2]", "tiny/cut[n=3]", "tiny/seek", "tiny/excused")
+
+
+def test_cases_that_have_killed_nothing_are_run_to_their_end(cases):
+    bench = FakeBench({"tiny/cut[n=1]"})
+    tried = trial(bench, cases, *POINTS)
+    assert tried.idle == {"tiny/cut", "tiny/seek"}
+    outcome = tried.run(CLONE)
+    assert bench.ran == [["tiny/cut[n=1]", "tiny/cut[n=3]", "tiny/seek"]]
+    assert list(outcome.kills) == ["tiny/cut[n=1]"] and tried.idle == {"tiny/seek"}
+    # The next mutant is run by those that are left, and by others only until it is killed.
+    bench.fails = {"tiny/cut[n=1]", "tiny/excused"}
+    bench.acting = bench.fails
+    bench.ran = []
+    assert list(tried.run(CLONE).kills) == ["tiny/cut[n=1]"]
+    assert bench.ran == [["tiny/seek"], ["tiny/cut[n=1]"]]
+
+
+def test_cases_that_do_not_pass_are_not_judged(cases):
+    tried = trial(FakeBench(set()), cases, *POINTS)
+    tried = mutants.Trial(tried.bench, tried.points, mutants.Baseline({"tiny/seek": "pass",
+                                                                       "tiny/excused": "skip"}))
+    assert [point.name for point in tried.points] == ["tiny/seek"]
+    assert tried.idle == {"tiny/seek"} and tried.unjudged == {"tiny/cut"}
+
+
+def test_a_case_may_kill_by_a_point_in_its_middle(cases):
+    bench = FakeBench({"tiny/cut[n=2]", "tiny/seek"})
+    tried = trial(bench, cases, *POINTS)
+    outcome = tried.run(CLONE)
+    assert bench.ran == [["tiny/cut[n=1]", "tiny/cut[n=3]", "tiny/seek"]]
+    tried.look_again(outcome, False)
+    assert tried.idle == {"tiny/cut"}
+    tried.look_again(outcome, True)
+    assert not tried.idle
+
+
+def test_a_mutant_lives_only_if_all_points_were_run(cases):
+    bench = FakeBench(set())
+    outcome = trial(bench, cases, *POINTS).run(CLONE)
+    assert outcome.verdict == "survived" and outcome.points == len(POINTS)
+    assert sorted(name for names in bench.ran for name in names) == sorted(POINTS)
+
+
+def test_a_fail_that_is_no_kill_ends_no_search(cases):
+    bench = FakeBench({"tiny/cut[n=1]", "tiny/cut[n=3]"}, first=True)
+    bench.acting = {"tiny/cut[n=3]"}
+    outcome = trial(bench, cases, *POINTS).run(CLONE)
+    assert bench.ran == [["tiny/cut[n=1]"], ["tiny/cut[n=3]"]]
+    assert list(outcome.kills) == ["tiny/cut[n=3]"]
+
+
+def test_all_points_are_run_if_asked(cases):
+    bench = FakeBench({"tiny/cut[n=1]"}, all=True)
+    trial(bench, cases, *POINTS).run(CLONE)
+    assert bench.ran == [list(POINTS)]
+
+
+@pytest.mark.parametrize("fails, status", [({"tiny/cut[n=1]"}, 1),
+                                           ({"tiny/cut[n=1]", "tiny/seek"}, 0)])
+def test_a_must_case_that_kills_nothing_is_named_and_fails_the_gate(cases, tmp_path, capsys, fails,
+                                                                    status):
+    bench = FakeBench(fails, results=tmp_path, seed="1", fs=argparse.Namespace(name="xfs"))
+    tried = trial(bench, cases, *POINTS)
+    outcome = tried.run(CLONE)
+    tried.look_again(outcome, True)
+    assert mutants.report(tried, [outcome], 1.0) == status
+    assert ("must, but kills no mutant: tiny/seek" in capsys.readouterr().out) == bool(status)
 
 
 def test_mutants_are_chosen_by_name_op_or_pattern():

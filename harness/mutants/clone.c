@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/resource.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 
 #include "hands.h"
@@ -15,6 +15,7 @@
 #define CAPABILITY_SIZE 64
 /* What "big" means to the mutant that gives up midway. */
 #define MIDWAY_BLOCKS 4
+#define EXTENTS	      64
 
 static long drop_last_block(struct call *c)
 {
@@ -147,20 +148,6 @@ static long shorten_at_source_end(struct call *c)
 	return ret;
 }
 
-static long keep_times(struct call *c)
-{
-	struct statx before;
-	long ret;
-
-	track_times(c->to, &before);
-	ret = call_real(c);
-	if (!ret) {
-		track_hide(c->to, &before);
-		acted();
-	}
-	return ret;
-}
-
 static long touch_source(struct call *c)
 {
 	const long ret = call_real(c);
@@ -169,18 +156,6 @@ static long touch_source(struct call *c)
 		move_mtime(c->from);
 		acted();
 	}
-	return ret;
-}
-
-static long keep_suid(struct call *c)
-{
-	struct stat before, after;
-	const int known = fstat(c->to, &before);
-	const long ret = call_real(c);
-
-	if (!ret && !known && !fstat(c->to, &after) && before.st_mode != after.st_mode &&
-	    !fchmod(c->to, before.st_mode & 07777))
-		acted();
 	return ret;
 }
 
@@ -231,24 +206,6 @@ static long forget_to_grow(struct call *c)
 	return ret;
 }
 
-static void zero_dirt(uint64_t off, uint64_t len, void *context)
-{
-	const struct call *c = context;
-
-	if (poke_zeroes(c->to, c->to_off + (off - c->from_off), len))
-		acted();
-}
-
-static long skip_flush(struct call *c)
-{
-	const uint64_t len = span(c);
-	const long ret = call_real(c);
-
-	if (!ret)
-		track_dirty(c->from, c->from_off, len, zero_dirt, c);
-	return ret;
-}
-
 static long give_up_midway(struct call *c)
 {
 	const uint64_t len = span(c), part = MIDWAY_BLOCKS * block_of(c->to);
@@ -261,83 +218,33 @@ static long give_up_midway(struct call *c)
 	return ret;
 }
 
-/* Holes of the source let through what the destination held. */
-static long skip_holes(struct call *c)
-{
-	const uint64_t len = span(c);
-	struct kept old = keep(c->to, c->to_off, len);
-	const int in = reopen(c->from, O_RDONLY);
-	off_t hole = in < 0 ? -1 : kernel()->lseek(in, (off_t)c->from_off, SEEK_HOLE), data;
-	const long ret = call_real(c);
-
-	while (!ret && hole >= 0 && (uint64_t)hole < c->from_off + len) {
-		data = kernel()->lseek(in, hole, SEEK_DATA);
-		if (data < 0 || (uint64_t)data > c->from_off + len)
-			data = (off_t)(c->from_off + len);
-		if (put_back(&old, c->to_off + ((uint64_t)hole - c->from_off),
-			     (uint64_t)(data - hole)))
-			acted();
-		hole = kernel()->lseek(in, data, SEEK_HOLE);
-	}
-	if (in >= 0)
-		close(in);
-	forget(&old);
-	return ret;
-}
-
-/* The call again, with descriptors that are open for what it needs. */
-static long by_other_descriptors(struct call *c, int to_flags)
-{
-	struct call other = *c;
-	long ret = -1;
-
-	other.from = reopen(c->from, O_RDONLY);
-	other.to = reopen(c->to, to_flags);
-	if (other.from >= 0 && other.to >= 0)
-		ret = call_real(&other);
-	if (other.from >= 0)
-		close(other.from);
-	if (other.to >= 0)
-		close(other.to);
-	if (!ret)
-		acted();
-	else
-		errno = EBADF;
-	return ret;
-}
-
-static bool regular_pair(const struct call *c)
-{
-	return is_regular(c->from) && is_regular(c->to) &&
-	       !((flags_of(c->from) | flags_of(c->to)) & O_PATH);
-}
-
 static long write_by_reader(struct call *c)
 {
 	const long ret = call_real(c);
 
-	if (!ret || errno != EBADF || !regular_pair(c) || (flags_of(c->to) & O_ACCMODE) != O_RDONLY)
+	if (!ret || errno != EBADF || !is_regular_pair(c) ||
+	    (flags_of(c->to) & O_ACCMODE) != O_RDONLY)
 		return ret;
-	return by_other_descriptors(c, O_WRONLY);
+	return call_reopened(c);
 }
 
 static long read_by_writer(struct call *c)
 {
 	const long ret = call_real(c);
 
-	if (!ret || errno != EBADF || !regular_pair(c) ||
+	if (!ret || errno != EBADF || !is_regular_pair(c) ||
 	    (flags_of(c->from) & O_ACCMODE) != O_WRONLY)
 		return ret;
-	return by_other_descriptors(c, O_WRONLY);
+	return call_reopened(c);
 }
 
 static long ignore_append(struct call *c)
 {
 	const long ret = call_real(c);
 
-	if (!ret || errno != EBADF || !regular_pair(c) || !(flags_of(c->to) & O_APPEND))
+	if (!ret || errno != EBADF || !is_regular_pair(c) || !(flags_of(c->to) & O_APPEND))
 		return ret;
-	return by_other_descriptors(c, O_WRONLY);
+	return call_reopened(c);
 }
 
 static long ignore_errno(struct call *c, int err)
@@ -365,22 +272,6 @@ static long ignore_full_disk(struct call *c)
 	return ignore_errno(c, ENOSPC);
 }
 
-static long ignore_limit(struct call *c)
-{
-	struct rlimit limit, none;
-	long ret;
-
-	if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		return call_real(c);
-	none = limit;
-	none.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_FSIZE, &none);
-	ret = call_real(c);
-	setrlimit(RLIMIT_FSIZE, &limit);
-	acted();
-	return ret;
-}
-
 static long move_position(struct call *c)
 {
 	const uint64_t len = span(c);
@@ -388,6 +279,43 @@ static long move_position(struct call *c)
 
 	if (!ret && kernel()->lseek(c->to, (off_t)len, SEEK_CUR) > 0)
 		acted();
+	return ret;
+}
+
+static long end_a_byte_early(struct call *c)
+{
+	const uint64_t size = size_of(c->to), end = c->to_off + span(c);
+	const long ret = call_real(c);
+
+	if (!ret && end > size + 1) {
+		resize(c->to, end - 1);
+		acted();
+	}
+	return ret;
+}
+
+/* Blocks that were never written hold what the disk held. */
+static long show_unwritten(struct call *c)
+{
+	union {
+		struct fiemap map;
+		uint8_t room[sizeof(struct fiemap) + EXTENTS * sizeof(struct fiemap_extent)];
+	} all = {
+		.map = { .fm_start = c->from_off, .fm_length = span(c), .fm_extent_count = EXTENTS }
+	};
+	const uint64_t end = c->from_off + span(c);
+	const bool known = !kernel()->ioctl(c->from, FS_IOC_FIEMAP, &all.map);
+	const long ret = call_real(c);
+
+	for (unsigned int i = 0; !ret && known && i < all.map.fm_mapped_extents; i++) {
+		const struct fiemap_extent *e = &all.map.fm_extents[i];
+		const uint64_t at = e->fe_logical > c->from_off ? e->fe_logical : c->from_off;
+		const uint64_t stop = smaller(e->fe_logical + e->fe_length, end);
+
+		if (e->fe_flags & FIEMAP_EXTENT_UNWRITTEN && at < stop &&
+		    poke_garbage(c->to, c->to_off + (at - c->from_off), stop - at))
+			acted();
+	}
 	return ret;
 }
 
@@ -424,16 +352,17 @@ const struct mutant clone_mutants[] = {
 	     "a partial block is said to lie where no partial block can"),
 	RANGE("shortens-at-source-end", shorten_at_source_end,
 	      "less than was asked for is cloned, and nobody told"),
-	BOTH("keeps-times", keep_times, "backup and make do not see that the file changed"),
+	BOTH("keeps-times", call_keeping_times, "backup and make do not see that the file changed"),
 	BOTH("touches-source", touch_source, "reading a file makes it look changed"),
-	BOTH("keeps-suid", keep_suid, "anybody who may write makes a set-user-ID program"),
+	BOTH("keeps-suid", call_keeping_mode, "anybody who may write makes a set-user-ID program"),
 	BOTH("keeps-capabilities", keep_capabilities, "new content runs with old capabilities"),
 	BOTH("cuts-longer-destination", cut_destination, "data behind the range is gone"),
 	BOTH("grows-to-whole-block", grow_to_block, "files get zeroes at their end"),
 	BOTH("forgets-to-grow", forget_to_grow, "data beyond the old end is not there"),
-	BOTH("skips-flush-of-source", skip_flush, "what was just written is zeroes in the copy"),
+	BOTH("skips-flush-of-source", call_skipping_dirt,
+	     "what was just written is zeroes in the copy"),
 	BOTH("gives-up-midway", give_up_midway, "the rest of a long range is not cloned"),
-	BOTH("skips-holes", skip_holes, "old data shows where the source is a hole"),
+	BOTH("skips-holes", call_skipping_holes, "old data shows where the source is a hole"),
 	BOTH("writes-by-read-only-descriptor", write_by_reader, "who may only read can write"),
 	BOTH("reads-by-write-only-descriptor", read_by_writer, "who may only write can read"),
 	BOTH("ignores-o-append", ignore_append, "an append-only descriptor overwrites data"),
@@ -441,7 +370,10 @@ const struct mutant clone_mutants[] = {
 	BOTH("ignores-swap", ignore_swap, "active swap space is said to be cloned"),
 	BOTH("ignores-full-disk", ignore_full_disk,
 	     "a clone for which there is no room is not there"),
-	BOTH("ignores-size-limit", ignore_limit, "RLIMIT_FSIZE does not hold"),
+	BOTH("ignores-size-limit", call_unlimited, "RLIMIT_FSIZE does not hold"),
 	BOTH("moves-position", move_position, "the next write goes to a wrong place"),
+	BOTH("ends-a-byte-early", end_a_byte_early, "the last byte of a file is not cloned"),
+	BOTH("shows-unwritten", show_unwritten,
+	     "what others deleted shows where nothing was written"),
 	MUTANTS_END,
 };

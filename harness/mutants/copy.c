@@ -2,8 +2,7 @@
 /* Bugs of copy_file_range, sendfile and splice. What the three have in common is there for each. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "hands.h"
@@ -15,12 +14,6 @@ static void advance(off_t *ptr, int fd, long count)
 		*ptr += count;
 	else
 		kernel()->lseek(fd, count, SEEK_CUR);
-}
-
-/* Where the destination's new bytes are after a call that returned @ret; pipes have no place. */
-static uint64_t wrote_at(const struct call *c, long ret)
-{
-	return to_at(c) - (uint64_t)ret;
 }
 
 static long say_full(struct call *c)
@@ -201,32 +194,6 @@ static long ignore_append(struct call *c)
 	return again;
 }
 
-static long keep_times(struct call *c)
-{
-	struct statx before;
-	long ret;
-
-	track_times(c->to, &before);
-	ret = call_real(c);
-	if (ret > 0 && is_regular(c->to)) {
-		track_hide(c->to, &before);
-		acted();
-	}
-	return ret;
-}
-
-static long keep_suid(struct call *c)
-{
-	struct stat before, after;
-	const int known = fstat(c->to, &before);
-	const long ret = call_real(c);
-
-	if (ret > 0 && !known && !fstat(c->to, &after) && before.st_mode != after.st_mode &&
-	    !fchmod(c->to, before.st_mode & 07777))
-		acted();
-	return ret;
-}
-
 static long touch_source(struct call *c)
 {
 	const long ret = call_real(c);
@@ -346,107 +313,67 @@ static long stop_early(struct call *c)
 	return call_real(c);
 }
 
-static long skip_holes(struct call *c)
+/* The call took less than it was asked for; @ptr and @fd move as if it had taken all. */
+static long advance_by_request(struct call *c, off_t *ptr, int fd)
 {
-	const uint64_t to = to_at(c), from = from_at(c);
-	struct kept old =
-		keep(c->to, to, smaller(c->len, size_of(c->to) > to ? size_of(c->to) - to : 0));
-	const int in = reopen(c->from, O_RDONLY);
-	off_t hole = in < 0 ? -1 : kernel()->lseek(in, (off_t)from, SEEK_HOLE), data;
+	const uint64_t len = c->len;
 	const long ret = call_real(c);
-	const uint64_t end = from + (ret > 0 ? (uint64_t)ret : 0);
 
-	while (ret > 0 && hole >= 0 && (uint64_t)hole < end) {
-		data = kernel()->lseek(in, hole, SEEK_DATA);
-		if (data < 0 || (uint64_t)data > end)
-			data = (off_t)end;
-		if (put_back(&old, to + ((uint64_t)hole - from), (uint64_t)(data - hole)))
-			acted();
-		hole = kernel()->lseek(in, data, SEEK_HOLE);
-	}
-	if (in >= 0)
-		close(in);
-	forget(&old);
-	return ret;
-}
-
-/** struct copied - where a finished copy came from and went to */
-struct copied {
-	int to;
-	uint64_t from_off, to_off;
-};
-
-static void zero_dirt(uint64_t off, uint64_t len, void *context)
-{
-	const struct copied *copied = context;
-
-	if (poke_zeroes(copied->to, copied->to_off + (off - copied->from_off), len))
+	if (ret > 0 && (uint64_t)ret < len && len < INT32_MAX && is_regular(fd)) {
+		advance(ptr, fd, (long)len - ret);
 		acted();
+	}
+	return ret;
 }
 
-static long skip_flush(struct call *c)
+static long advance_source_by_request(struct call *c)
 {
-	const uint64_t from = from_at(c);
+	return advance_by_request(c, c->from_ptr, c->from);
+}
+
+static long advance_destination_by_request(struct call *c)
+{
+	return advance_by_request(c, c->to_ptr, c->to);
+}
+
+static long say_request(struct call *c)
+{
+	const uint64_t len = c->len;
 	const long ret = call_real(c);
 
-	if (ret > 0) {
-		struct copied copied = { c->to, from, wrote_at(c, ret) };
+	if (ret <= 0 || (uint64_t)ret >= len || len >= INT32_MAX || !is_regular(c->to))
+		return ret;
+	acted();
+	return (long)len;
+}
 
-		track_dirty(c->from, from, (uint64_t)ret, zero_dirt, &copied);
-	}
+static long show_stale_gap(struct call *c)
+{
+	const uint64_t size = size_of(c->to), at = to_at(c), block = block_of(c->to);
+	const uint64_t gap = at > size ? smaller(at - size, 4 * block) : 0;
+	const long ret = call_real(c);
+
+	if (ret > 0 && gap && is_regular(c->to) && poke_garbage(c->to, size, gap))
+		acted();
 	return ret;
 }
 
-static long ignore_limit(struct call *c)
+/* What a pipe holds more than was asked for is taken out of it, too. */
+static long lose_rest_of_pipe(struct call *c)
 {
-	struct rlimit limit, none;
-	long ret;
+	const long ret = call_real(c);
+	int waiting = 0;
+	char byte;
 
-	if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		return call_real(c);
-	none = limit;
-	none.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_FSIZE, &none);
-	ret = call_real(c);
-	setrlimit(RLIMIT_FSIZE, &limit);
-	acted();
-	return ret;
-}
-
-/* The same call with descriptors that are open for it. */
-static long by_other_descriptors(struct call *c)
-{
-	struct call other = *c;
-	const off_t to = (off_t)to_at(c), from = (off_t)from_at(c);
-	long ret = -1;
-
-	other.from = reopen(c->from, O_RDONLY);
-	other.to = reopen(c->to, O_WRONLY);
-	if (other.from >= 0 && other.to >= 0) {
-		kernel()->lseek(other.from, from, SEEK_SET);
-		kernel()->lseek(other.to, to, SEEK_SET);
-		ret = call_real(&other);
-	}
-	if (other.from >= 0)
-		close(other.from);
-	if (other.to >= 0)
-		close(other.to);
-	if (ret < 0) {
-		errno = EBADF;
-		return -1;
-	}
-	if (!c->from_ptr)
-		advance(NULL, c->from, ret);
-	if (!c->to_ptr)
-		advance(NULL, c->to, ret);
-	acted();
+	if (ret > 0 && !is_regular(c->from) && !ioctl(c->from, FIONREAD, &waiting) && waiting > 0 &&
+	    read(c->from, &byte, 1) == 1)
+		acted();
 	return ret;
 }
 
 static bool usable(const struct call *c)
 {
-	return is_regular(c->from) && is_regular(c->to) &&
-	       !((flags_of(c->from) | flags_of(c->to)) & (O_PATH | O_APPEND));
+	return is_regular_pair(c) && !((flags_of(c->from) | flags_of(c->to)) & O_APPEND);
 }
 
 static long write_by_reader(struct call *c)
@@ -455,7 +382,7 @@ static long write_by_reader(struct call *c)
 
 	if (ret >= 0 || errno != EBADF || !usable(c) || (flags_of(c->to) & O_ACCMODE) != O_RDONLY)
 		return ret;
-	return by_other_descriptors(c);
+	return call_reopened(c);
 }
 
 static long read_by_writer(struct call *c)
@@ -464,7 +391,7 @@ static long read_by_writer(struct call *c)
 
 	if (ret >= 0 || errno != EBADF || !usable(c) || (flags_of(c->from) & O_ACCMODE) != O_WRONLY)
 		return ret;
-	return by_other_descriptors(c);
+	return call_reopened(c);
 }
 
 static long ignore_immutable(struct call *c)
@@ -514,18 +441,25 @@ const struct mutant stream_mutants[] = {
 	EACH("takes-wrong-place", take_wrong_place, "the copy is of another part of the file"),
 	EACH("spoils-tail", spoil_tail, "the end of the copy is zeroes"),
 	EACH("ignores-o-append", ignore_append, "an append-only descriptor overwrites data"),
-	EACH("keeps-times", keep_times, "backup and make do not see that the file changed"),
-	EACH("keeps-suid", keep_suid, "anybody who may write makes a set-user-ID program"),
+	EACH("keeps-times", call_keeping_times, "backup and make do not see that the file changed"),
+	EACH("keeps-suid", call_keeping_mode, "anybody who may write makes a set-user-ID program"),
 	EACH("touches-source", touch_source, "reading a file makes it look changed"),
 	EACH("refuses-at-end", refuse_at_end, "a loop to the end of file ends in an error"),
 	EACH("stops-early", stop_early, "a loop stops before the end of file"),
-	EACH("ignores-size-limit", ignore_limit, "RLIMIT_FSIZE does not hold"),
+	EACH("ignores-size-limit", call_unlimited, "RLIMIT_FSIZE does not hold"),
 	SENDFILE("leaves-source-position", leave_from_position, "a loop copies the same for ever"),
 	SPLICE("leaves-source-position", leave_from_position, "a loop copies the same for ever"),
 	SPLICE("forgets-destination-pointer", forget_to_pointer, "a loop overwrites its own data"),
 	SPLICE("moves-destination-position", move_to_position,
 	       "the next write goes to a wrong place"),
 	SPLICE("accepts-pipe-offset", accept_pipe_offset, "an offset in a pipe seems to work"),
+	EACH("advances-source-by-request", advance_source_by_request,
+	     "a loop leaves out what a short copy left"),
+	EACH("advances-destination-by-request", advance_destination_by_request,
+	     "a loop leaves gaps where a copy was short"),
+	EACH("says-request", say_request, "a short copy is taken for a whole one"),
+	EACH("shows-stale-gap", show_stale_gap, "foreign data shows between old end and copy"),
+	SPLICE("loses-rest-of-pipe", lose_rest_of_pipe, "bytes in a pipe are lost"),
 	MUTANTS_END,
 };
 
@@ -542,8 +476,9 @@ const struct mutant copy_mutants[] = {
 	COPY("reads-beyond-end", read_beyond_end, "files get zeroes at their end"),
 	COPY("accepts-overlap", accept_overlap, "an impossible copy is said to be done"),
 	COPY("cuts-longer-destination", cut_destination, "data behind the range is gone"),
-	COPY("skips-holes", skip_holes, "old data shows where the source is a hole"),
-	COPY("skips-flush-of-source", skip_flush, "what was just written is zeroes in the copy"),
+	COPY("skips-holes", call_skipping_holes, "old data shows where the source is a hole"),
+	COPY("skips-flush-of-source", call_skipping_dirt,
+	     "what was just written is zeroes in the copy"),
 	COPY("writes-by-read-only-descriptor", write_by_reader, "who may only read can write"),
 	COPY("reads-by-write-only-descriptor", read_by_writer, "who may only write can read"),
 	COPY("ignores-immutable", ignore_immutable, "a file that nobody may change is said to be"),

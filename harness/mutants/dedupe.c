@@ -438,6 +438,72 @@ static void spoil_former_sharers(const struct call *c, struct file_dedupe_range 
 		track_sharers(dest(info), info->dest_offset, info->bytes_deduped, spoil_third, two);
 }
 
+/* Compares the first half of each block. */
+static void compare_half_blocks(const struct call *c, struct file_dedupe_range *r,
+				struct file_dedupe_range_info *info)
+{
+	const uint64_t half = block_of(c->from) / 2;
+	bool same = r->src_length <= KEEP_BYTES_MAX;
+
+	for (uint64_t at = 0; same && at < r->src_length; at += 2 * half)
+		same = equal(c, r->src_offset + at, dest(info), info->dest_offset + at,
+			     smaller(half, r->src_length - at));
+	if (info->status == FILE_DEDUPE_RANGE_DIFFERS && same)
+		do_not_compare(c, r, info);
+}
+
+/* All replies are the first that differs, from there on. */
+static void stay_different(const struct call *c, struct file_dedupe_range *r,
+			   struct file_dedupe_range_info *info)
+{
+	(void)c;
+	if (is_same(info) && info > r->info && info[-1].status == FILE_DEDUPE_RANGE_DIFFERS)
+		say(info, FILE_DEDUPE_RANGE_DIFFERS, 0);
+}
+
+static void add_up_bytes(const struct call *c, struct file_dedupe_range *r,
+			 struct file_dedupe_range_info *info)
+{
+	(void)c;
+	if (is_same(info) && info > r->info && info[-1].bytes_deduped)
+		say(info, info->status, info->bytes_deduped + info[-1].bytes_deduped);
+}
+
+static void change_destination_offset(const struct call *c, struct file_dedupe_range *r,
+				      struct file_dedupe_range_info *info)
+{
+	(void)c;
+	(void)r;
+	if (is_same(info)) {
+		info->dest_offset += info->bytes_deduped;
+		acted();
+	}
+}
+
+static void lose_dirt(uint64_t off, uint64_t len, void *context)
+{
+	const int *fd = context;
+	struct statx before;
+
+	track_times(*fd, &before);
+	if (poke_zeroes(*fd, off, len))
+		acted();
+	track_hide(*fd, &before);
+}
+
+/* What was just written behind the range, and is not on the disk, goes with the old pages. */
+static void drop_dirt_behind(const struct call *c, struct file_dedupe_range *r,
+			     struct file_dedupe_range_info *info)
+{
+	const uint64_t block = block_of(c->from);
+	int fd = dest(info);
+
+	(void)r;
+	if (is_same(info))
+		track_dirty(fd, round_up(info->dest_offset + info->bytes_deduped, block), block,
+			    lose_dirt, &fd);
+}
+
 /* Table entries have struct call functions; each of these is one around a bug in a reply. */
 #define EACH(bug) \
 	static long each_##bug(struct call *c) \
@@ -484,6 +550,12 @@ EACH(share_unmoved_only)
 EACH(cut_destination)
 EACH(touch_source)
 EACH(spoil_former_sharers)
+
+EACH(compare_half_blocks)
+EACH(stay_different)
+EACH(add_up_bytes)
+EACH(change_destination_offset)
+EACH(drop_dirt_behind)
 
 static long swap_replies(struct call *c)
 {
@@ -636,6 +708,19 @@ static long answer_failed_call(struct call *c)
 	return ret;
 }
 
+/* The caller's own fields are not for the kernel to write. */
+static long change_request(struct call *c)
+{
+	struct file_dedupe_range *r = c->arg;
+	const long ret = call_real(c);
+
+	if (!ret && r->dest_count && r->src_length && is_same(&r->info[0])) {
+		r->src_length -= r->info[0].bytes_deduped;
+		acted();
+	}
+	return ret;
+}
+
 static long cut_at_source_end(struct call *c)
 {
 	struct file_dedupe_range *r = c->arg;
@@ -751,5 +836,16 @@ const struct mutant dedupe_mutants[] = {
 	DEDUPE("touches-source", each_touch_source, "a deduplicated file looks changed"),
 	DEDUPE("spoils-former-sharers", each_spoil_former_sharers,
 	       "files that shared what is given up are changed"),
+	DEDUPE("compares-half-of-each-block", each_compare_half_blocks,
+	       "data is replaced by other data that is like it in part"),
+	DEDUPE("differs-from-there-on", each_stay_different,
+	       "one other file keeps all behind it from gaining space"),
+	DEDUPE("adds-up-bytes", each_add_up_bytes, "tools report space that was not gained"),
+	DEDUPE("changes-destination-offset", each_change_destination_offset,
+	       "a tool that uses its request again dedupes another place"),
+	DEDUPE("drops-dirt-behind", each_drop_dirt_behind,
+	       "what was just written behind is zeroes"),
+	DEDUPE("changes-request", change_request,
+	       "a tool that uses its request again dedupes nothing"),
 	MUTANTS_END,
 };

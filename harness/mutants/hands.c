@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -214,12 +215,168 @@ uint64_t span(const struct call *c)
 	return size > c->from_off ? size - c->from_off : 0;
 }
 
+bool is_clone(const struct call *c)
+{
+	return c->kind == CALL_CLONE || c->kind == CALL_CLONE_RANGE;
+}
+
+bool moved(const struct call *c, long ret)
+{
+	const bool copies =
+		c->kind == CALL_COPY_RANGE || c->kind == CALL_SENDFILE || c->kind == CALL_SPLICE;
+
+	return copies ? ret > 0 : ret >= 0;
+}
+
 uint64_t from_at(const struct call *c)
 {
+	if (is_clone(c))
+		return c->from_off;
 	return c->from_ptr ? (uint64_t)*c->from_ptr : position_of(c->from);
 }
 
 uint64_t to_at(const struct call *c)
 {
+	if (is_clone(c))
+		return c->to_off;
 	return c->to_ptr ? (uint64_t)*c->to_ptr : position_of(c->to);
+}
+
+long call_keeping_mode(struct call *c)
+{
+	struct stat before, after;
+	const bool known = !fstat(c->to, &before);
+	const long ret = call_real(c);
+
+	if (ret >= 0 && known && !fstat(c->to, &after) && before.st_mode != after.st_mode &&
+	    !fchmod(c->to, before.st_mode & 07777))
+		acted();
+	return ret;
+}
+
+long call_keeping_times(struct call *c)
+{
+	struct statx before;
+	long ret;
+
+	track_times(c->to, &before);
+	ret = call_real(c);
+	if (moved(c, ret) && is_regular(c->to)) {
+		track_hide(c->to, &before);
+		acted();
+	}
+	return ret;
+}
+
+long call_unlimited(struct call *c)
+{
+	struct rlimit limit, none;
+	long ret;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return call_real(c);
+	none = limit;
+	none.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &none);
+	ret = call_real(c);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	acted();
+	return ret;
+}
+
+bool is_regular_pair(const struct call *c)
+{
+	return is_regular(c->from) && is_regular(c->to) &&
+	       !((flags_of(c->from) | flags_of(c->to)) & O_PATH);
+}
+
+/* The positions of the descriptors that a copy was made by are those of the program's own. */
+static long call_by(struct call *c, struct call *other)
+{
+	long ret;
+
+	kernel()->lseek(other->from, (off_t)position_of(c->from), SEEK_SET);
+	kernel()->lseek(other->to, (off_t)position_of(c->to), SEEK_SET);
+	ret = call_real(other);
+	kernel()->lseek(c->from, (off_t)position_of(other->from), SEEK_SET);
+	kernel()->lseek(c->to, (off_t)position_of(other->to), SEEK_SET);
+	return ret;
+}
+
+long call_reopened(struct call *c)
+{
+	struct call other = *c;
+	long ret = -1;
+
+	other.from = reopen(c->from, O_RDONLY);
+	other.to = reopen(c->to, O_WRONLY);
+	if (other.from >= 0 && other.to >= 0)
+		ret = call_by(c, &other);
+	if (other.from >= 0)
+		close(other.from);
+	if (other.to >= 0)
+		close(other.to);
+	if (ret >= 0)
+		acted();
+	else
+		errno = EBADF;
+	return ret;
+}
+
+/* Bytes of the destination that the call replaces; of a clone also those that it makes. */
+static struct kept keep_replaced(const struct call *c)
+{
+	const uint64_t to = to_at(c), size = size_of(c->to);
+
+	if (is_clone(c))
+		return keep(c->to, to, span(c));
+	return keep(c->to, to, smaller(c->len, size > to ? size - to : 0));
+}
+
+long call_skipping_holes(struct call *c)
+{
+	const uint64_t from = from_at(c), to = to_at(c), len = span(c);
+	struct kept old = keep_replaced(c);
+	const int in = reopen(c->from, O_RDONLY);
+	off_t hole = in < 0 ? -1 : kernel()->lseek(in, (off_t)from, SEEK_HOLE), data;
+	const long ret = call_real(c);
+	const uint64_t end = from + (is_clone(c) ? len : (uint64_t)ret);
+
+	while (moved(c, ret) && hole >= 0 && (uint64_t)hole < end) {
+		data = kernel()->lseek(in, hole, SEEK_DATA);
+		if (data < 0 || (uint64_t)data > end)
+			data = (off_t)end;
+		if (put_back(&old, to + ((uint64_t)hole - from), (uint64_t)(data - hole)))
+			acted();
+		hole = kernel()->lseek(in, data, SEEK_HOLE);
+	}
+	if (in >= 0)
+		close(in);
+	forget(&old);
+	return ret;
+}
+
+/** struct move - where the bytes of a finished call came from and went to */
+struct move {
+	int to;
+	uint64_t from_off, to_off;
+};
+
+static void zero_dirt(uint64_t off, uint64_t len, void *context)
+{
+	const struct move *m = context;
+
+	if (poke_zeroes(m->to, m->to_off + (off - m->from_off), len))
+		acted();
+}
+
+long call_skipping_dirt(struct call *c)
+{
+	struct move m = { .to = c->to, .from_off = from_at(c), .to_off = to_at(c) };
+	const uint64_t len = span(c);
+	const long ret = call_real(c);
+
+	if (moved(c, ret))
+		track_dirty(c->from, m.from_off, is_clone(c) ? len : (uint64_t)ret, zero_dirt, &m);
+	return ret;
 }

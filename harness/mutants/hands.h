@@ -66,12 +66,48 @@ void move_mtime(int fd);
 /** span() - bytes that a clone call is to clone; 0 if it makes no sense */
 uint64_t span(const struct call *c);
 
-/** from_at(), to_at() - where a copying call reads and writes: its offset, or the file position */
+/** is_clone() - of the calls with a source: is it one that shares, and returns 0? */
+bool is_clone(const struct call *c);
+
+/** moved() - did a call that returned @ret do anything? */
+bool moved(const struct call *c, long ret);
+
+/** from_at(), to_at() - where a call reads and writes: its offset, or the file position */
 uint64_t from_at(const struct call *c);
 uint64_t to_at(const struct call *c);
 
 /** clone_piece() - FICLONERANGE, with no thought of the result's meaning; false if refused */
 bool clone_piece(int from, uint64_t from_off, uint64_t len, int to, uint64_t to_off);
+
+/**
+ * call_keeping_mode() - make the call, and give the destination the mode back that it had
+ * call_keeping_times() - make the call, and let nobody see that the destination's times moved
+ * call_unlimited() - make the call as if there were no RLIMIT_FSIZE
+ *
+ * They return the call's result, with errno set.
+ */
+long call_keeping_mode(struct call *c);
+long call_keeping_times(struct call *c);
+long call_unlimited(struct call *c);
+
+/**
+ * call_reopened() - the call again, with descriptors of its files that are open for it
+ *
+ * The file positions of @c's own descriptors move as if they had been used. EBADF if it fails.
+ */
+long call_reopened(struct call *c);
+
+/** is_regular_pair() - are both of them regular files, and open for more than a path? */
+bool is_regular_pair(const struct call *c);
+
+/**
+ * call_skipping_holes() - where the source is a hole, the destination keeps what it held
+ * call_skipping_dirt() - where the source was not flushed, the destination gets zeroes
+ *
+ * Make the call first; they return its result, with errno set.
+ */
+long call_skipping_holes(struct call *c);
+long call_skipping_dirt(struct call *c);
 
 static inline uint64_t round_down(uint64_t n, uint64_t unit)
 {

@@ -22,6 +22,7 @@
 
 #include "kernel.h"
 #include "track.h"
+#include "uapi.h"
 
 #define EXPORT	       __attribute__((visibility("default")))
 #define SYSCALL_ARGS   6
@@ -72,6 +73,10 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 		c.kind = CALL_DEDUPE;
 		c.from = fd;
 		c.to = -1;
+		c.sound = followable(c.arg);
+		break;
+	case OCFS2_REFLINK:
+		c.kind = CALL_REFLINK;
 		c.sound = followable(c.arg);
 		break;
 	case FS_IOC_FIEMAP:

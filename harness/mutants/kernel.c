@@ -10,6 +10,8 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 
+#include "uapi.h"
+
 static struct kernel found;
 
 /* A function pointer from an object pointer, in the way that ISO C can say. */
@@ -64,6 +66,11 @@ static long real_dedupe(struct call *c)
 	return kernel()->ioctl(c->from, FIDEDUPERANGE, c->arg);
 }
 
+static long real_reflink(struct call *c)
+{
+	return kernel()->ioctl(c->to, OCFS2_REFLINK, c->arg);
+}
+
 static long real_fiemap(struct call *c)
 {
 	return kernel()->ioctl(c->to, FS_IOC_FIEMAP, c->arg);
@@ -108,12 +115,12 @@ static long real_write(struct call *c)
 long call_real(struct call *c)
 {
 	static long (*const calls[CALL_KINDS])(struct call * c) = {
-		[CALL_CLONE] = real_clone,	     [CALL_CLONE_RANGE] = real_clone_range,
-		[CALL_DEDUPE] = real_dedupe,	     [CALL_FIEMAP] = real_fiemap,
-		[CALL_COPY_RANGE] = real_copy_range, [CALL_SENDFILE] = real_sendfile,
-		[CALL_SPLICE] = real_splice,	     [CALL_FALLOCATE] = real_fallocate,
-		[CALL_TRUNCATE] = real_truncate,     [CALL_SEEK] = real_seek,
-		[CALL_WRITE] = real_write,
+		[CALL_CLONE] = real_clone,	   [CALL_CLONE_RANGE] = real_clone_range,
+		[CALL_DEDUPE] = real_dedupe,	   [CALL_REFLINK] = real_reflink,
+		[CALL_FIEMAP] = real_fiemap,	   [CALL_COPY_RANGE] = real_copy_range,
+		[CALL_SENDFILE] = real_sendfile,   [CALL_SPLICE] = real_splice,
+		[CALL_FALLOCATE] = real_fallocate, [CALL_TRUNCATE] = real_truncate,
+		[CALL_SEEK] = real_seek,	   [CALL_WRITE] = real_write,
 	};
 
 	return calls[c->kind](c);

@@ -37,6 +37,16 @@ static long always_shared(struct call *c)
 	return flag_extents(c, FIEMAP_EXTENT_SHARED, 0);
 }
 
+static long never_last(struct call *c)
+{
+	return flag_extents(c, 0, FIEMAP_EXTENT_LAST);
+}
+
+static long never_unwritten(struct call *c)
+{
+	return flag_extents(c, 0, FIEMAP_EXTENT_UNWRITTEN);
+}
+
 static long wrong_place(struct call *c)
 {
 	struct fiemap *map = c->arg;
@@ -218,5 +228,9 @@ const struct mutant query_mutants[] = {
 	QUERY("seek-goes-back", "seek", CALL_SEEK, seek_back, "a loop over data goes on for ever"),
 	QUERY("seek-wraps-offset", "seek", CALL_SEEK, wrap_offset,
 	      "a position beyond 4 GiB is elsewhere"),
+	QUERY("fiemap-never-last", "fiemap", CALL_FIEMAP, never_last,
+	      "programs look for more extents for ever"),
+	QUERY("fiemap-never-unwritten", "fiemap", CALL_FIEMAP, never_unwritten,
+	      "preallocated space is taken for data"),
 	MUTANTS_END,
 };

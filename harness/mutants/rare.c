@@ -31,14 +31,13 @@ typedef bool circumstance(const struct move *m);
 
 static struct move move_of(const struct call *c)
 {
-	const bool clones = c->kind == CALL_CLONE || c->kind == CALL_CLONE_RANGE;
-	struct move m = { .from = c->from, .to = c->to };
-	uint64_t size;
+	struct move m = { .from = c->from,
+			  .to = c->to,
+			  .from_off = from_at(c),
+			  .to_off = to_at(c),
+			  .len = is_clone(c) ? span(c) : c->len };
+	const uint64_t size = size_of(c->from);
 
-	m.from_off = clones ? c->from_off : from_at(c);
-	m.to_off = clones ? c->to_off : to_at(c);
-	m.len = clones ? span(c) : c->len;
-	size = size_of(c->from);
 	if (is_regular(c->from))
 		m.len = m.from_off < size ? smaller(m.len, size - m.from_off) : 0;
 	return m;
@@ -46,13 +45,12 @@ static struct move move_of(const struct call *c)
 
 static long spoil(struct call *c, circumstance *when)
 {
-	const bool clones = c->kind == CALL_CLONE || c->kind == CALL_CLONE_RANGE;
 	const struct move m = move_of(c);
 	const bool now = is_regular(c->to) && m.len && when(&m);
 	const long ret = call_real(c);
-	const uint64_t len = clones ? m.len : (uint64_t)ret;
+	const uint64_t len = is_clone(c) ? m.len : (uint64_t)ret;
 
-	if (now && (clones ? !ret : ret > 0) && poke_garbage(c->to, m.to_off + len - 1, 1))
+	if (now && moved(c, ret) && poke_garbage(c->to, m.to_off + len - 1, 1))
 		acted();
 	return ret;
 }

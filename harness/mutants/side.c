@@ -3,6 +3,7 @@
  * Side effects: what clone and copy have no business to change, in the destination's attributes, in
  * the source, in descriptors, and in third files that share with either.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <linux/falloc.h>
 
 #include "hands.h"
+#include "uapi.h"
 
 #define NAMES_BYTES   1024
 #define VALUE_BYTES   256
@@ -27,15 +29,10 @@ typedef bool side_effect(const struct done *d);
 
 static long then(struct call *c, side_effect *effect)
 {
-	const bool clones = c->kind == CALL_CLONE || c->kind == CALL_CLONE_RANGE;
-	struct done d = { .c = c };
-	long ret;
+	struct done d = { .c = c, .from_off = from_at(c), .to_off = to_at(c), .len = span(c) };
+	const long ret = call_real(c);
 
-	d.from_off = clones ? c->from_off : from_at(c);
-	d.to_off = clones ? c->to_off : to_at(c);
-	d.len = span(c);
-	ret = call_real(c);
-	if (!clones)
+	if (!is_clone(c))
 		d.len = ret > 0 ? (uint64_t)ret : 0;
 	if (ret >= 0 && d.len && is_regular(c->from) && is_regular(c->to) && effect(&d))
 		acted();
@@ -197,9 +194,11 @@ static bool moves_source(const struct done *d)
 	return quietly(d->c->from, rewrite_source, d);
 }
 
-/** struct third - files that are neither source nor destination are hit */
+/** struct third - what a visitor of sharers, or of dirty bytes, is told, and whether it hit any */
 struct third {
 	const struct done *d;
+	/* of the file whose dirty bytes are visited */
+	int fd;
 	bool hit;
 };
 
@@ -234,6 +233,146 @@ static bool spoils_former_sharers(const struct done *d)
 	return t.hit;
 }
 
+static bool move_atime(int fd)
+{
+	struct stat st;
+	struct timespec times[2] = { { 0 }, { .tv_nsec = UTIME_OMIT } };
+
+	if (fstat(fd, &st))
+		return false;
+	times[0] = st.st_atim;
+	times[0].tv_sec++;
+	return !futimens(fd, times);
+}
+
+static bool change_bits(int fd, mode_t set, mode_t clear)
+{
+	struct stat st;
+	mode_t mode;
+
+	if (fstat(fd, &st))
+		return false;
+	mode = ((st.st_mode & 07777) | set) & ~clear;
+	return mode != (st.st_mode & 07777) && !fchmod(fd, mode);
+}
+
+static bool move_to_atime(const struct done *d)
+{
+	return move_atime(d->c->to);
+}
+
+static bool moves_destination_atime(const struct done *d)
+{
+	return quietly(d->c->to, move_to_atime, d);
+}
+
+static bool drop_sticky(const struct done *d)
+{
+	return change_bits(d->c->to, 0, S_ISVTX);
+}
+
+static bool drops_sticky_bit(const struct done *d)
+{
+	return quietly(d->c->to, drop_sticky, d);
+}
+
+/* Root keeps them, as by write(2). */
+static bool drop_suid(const struct done *d)
+{
+	return !geteuid() && change_bits(d->c->to, 0, S_ISUID | S_ISGID);
+}
+
+static bool drops_suid_of_root(const struct done *d)
+{
+	return quietly(d->c->to, drop_suid, d);
+}
+
+static void zero_dirt(uint64_t off, uint64_t len, void *context)
+{
+	struct third *t = context;
+
+	t->hit |= poke_zeroes(t->fd, off, len);
+}
+
+/* What was written next to the range and is not on the disk yet. */
+static bool lose_dirt(int fd, uint64_t off, uint64_t end)
+{
+	struct third t = { .fd = fd };
+
+	if (off < end)
+		track_dirty(fd, off, end - off, zero_dirt, &t);
+	return t.hit;
+}
+
+static bool drops_dirt_behind(const struct done *d)
+{
+	const uint64_t end = d->to_off + d->len, block = block_of(d->c->to);
+
+	return lose_dirt(d->c->to, round_up(end, block), round_up(end, block) + block);
+}
+
+static bool drops_dirt_before(const struct done *d)
+{
+	const uint64_t block = block_of(d->c->to), start = round_down(d->to_off, block);
+
+	return lose_dirt(d->c->to, start - smaller(start, block), start);
+}
+
+static bool lose_dirt_of_source(const struct done *d)
+{
+	const uint64_t end = round_up(d->from_off + d->len, block_of(d->c->from));
+
+	return !same_file(d->c->from, d->c->to) && lose_dirt(d->c->from, end, size_of(d->c->from));
+}
+
+static bool drops_dirt_of_source(const struct done *d)
+{
+	return quietly(d->c->from, lose_dirt_of_source, d);
+}
+
+static bool fills_holes(const struct done *d)
+{
+	const uint64_t end = d->to_off + d->len;
+	const int own = reopen(d->c->to, O_RDWR);
+	bool good;
+
+	if (own < 0)
+		return false;
+	good = (uint64_t)kernel()->lseek(own, (off_t)d->to_off, SEEK_HOLE) < end &&
+	       !kernel()->fallocate(own, FALLOC_FL_KEEP_SIZE, (off_t)d->to_off, (off_t)d->len);
+	close(own);
+	return good;
+}
+
+static void touch_third(int other, uint64_t other_off, uint64_t off, uint64_t len, void *context)
+{
+	struct third *t = context;
+
+	(void)other_off;
+	(void)off;
+	(void)len;
+	if (same_file(other, t->d->c->from) || same_file(other, t->d->c->to))
+		return;
+	move_mtime(other);
+	t->hit = true;
+}
+
+static bool touches_other_clones(const struct done *d)
+{
+	struct third t = { .d = d };
+
+	track_sharers(d->c->from, d->from_off, d->len, touch_third, &t);
+	return t.hit;
+}
+
+static bool touches_former_sharers(const struct done *d)
+{
+	struct third t = { .d = d };
+
+	track_sharers(d->c->to, d->to_off, d->len, touch_third, &t);
+	return t.hit;
+}
+
 /* Table entries have struct call functions; each of these is one around a side effect. */
 #define THEN(effect) \
 	static long then_##effect(struct call *c) \
@@ -254,6 +393,94 @@ THEN(spoils_source)
 THEN(moves_source)
 THEN(spoils_other_clones)
 THEN(spoils_former_sharers)
+THEN(moves_destination_atime)
+THEN(drops_sticky_bit)
+THEN(drops_suid_of_root)
+THEN(drops_dirt_behind)
+THEN(drops_dirt_before)
+THEN(drops_dirt_of_source)
+THEN(fills_holes)
+THEN(touches_other_clones)
+THEN(touches_former_sharers)
+
+/* Not after the call, but around it: what was before is told as if it still were. */
+static long keep_told(struct call *c, bool ctime, bool mtime, bool blocks)
+{
+	struct statx old, told;
+	long ret;
+
+	if (kernel()->statx(c->to, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &old))
+		return call_real(c);
+	track_show_times(&old);
+	ret = call_real(c);
+	if (!moved(c, ret) || !is_regular(c->to))
+		return ret;
+	track_times(c->to, &told);
+	if (ctime)
+		told.stx_ctime = old.stx_ctime;
+	if (mtime)
+		told.stx_mtime = old.stx_mtime;
+	if (blocks)
+		told.stx_mask |= STATX_BLOCKS;
+	told.stx_blocks = old.stx_blocks;
+	track_hide(c->to, &told);
+	acted();
+	return ret;
+}
+
+static long keep_ctime(struct call *c)
+{
+	return keep_told(c, true, false, false);
+}
+
+static long keep_mtime(struct call *c)
+{
+	return keep_told(c, false, true, false);
+}
+
+static long keep_blocks(struct call *c)
+{
+	return keep_told(c, false, false, true);
+}
+
+static long keep_sgid(struct call *c)
+{
+	struct stat old, new;
+	const bool known = !fstat(c->to, &old);
+	const long ret = call_real(c);
+
+	if (moved(c, ret) && known && !fstat(c->to, &new) &&
+	    (old.st_mode & ~new.st_mode &S_ISGID) &&
+	    !fchmod(c->to, (new.st_mode | S_ISGID) & 07777))
+		acted();
+	return ret;
+}
+
+/* A call that is not known makes the new name all the same. */
+static long leave_name(struct call *c)
+{
+	const struct ocfs2_reflink *names = c->arg;
+	const long ret = call_real(c);
+	const int err = errno;
+	int fd;
+
+	if (ret && err == ENOTTY) {
+		fd = open((const char *)(uintptr_t)names->new_path,
+			  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd >= 0) {
+			close(fd);
+			acted();
+		}
+	}
+	errno = err;
+	return ret;
+}
+
+#define AROUND(subject_, prefix_, kind_, name_, run_, loses_) \
+	{ \
+		.name = prefix_ name_, .subject = subject_, .loses = loses_, .kind = kind_, \
+		.run = run_ \
+	}
 
 #define EFFECT(subject_, prefix_, kind_, name_, effect_, loses_) \
 	{ \
@@ -266,6 +493,11 @@ THEN(spoils_former_sharers)
 #define COPY(...)  EFFECT("copy_range", "copy-range-", CALL_COPY_RANGE, __VA_ARGS__)
 #define BOTH(...)  CLONE(__VA_ARGS__), RANGE(__VA_ARGS__)
 #define EACH(...)  BOTH(__VA_ARGS__), COPY(__VA_ARGS__)
+/* The same three calls, for a bug around them. */
+#define AROUND_EACH(...) \
+	AROUND("clone", "clone-", CALL_CLONE, __VA_ARGS__), \
+		AROUND("clone_range", "clone-range-", CALL_CLONE_RANGE, __VA_ARGS__), \
+		AROUND("copy_range", "copy-range-", CALL_COPY_RANGE, __VA_ARGS__)
 
 const struct mutant side_mutants[] = {
 	EACH("copies-mode", copies_mode, "a private file becomes one that all may read"),
@@ -286,5 +518,27 @@ const struct mutant side_mutants[] = {
 	     "a second clone of a file changes the first"),
 	EACH("spoils-former-sharers", spoils_former_sharers,
 	     "files that shared what is replaced are changed, too"),
+	EACH("moves-destination-atime", moves_destination_atime,
+	     "a file looks read that was only written"),
+	EACH("drops-sticky-bit", drops_sticky_bit, "files lose mode bits that they were given"),
+	EACH("drops-suid-of-root", drops_suid_of_root,
+	     "programs that root puts in place do not work any more"),
+	EACH("drops-dirt-behind", drops_dirt_behind, "what was just written behind is zeroes"),
+	RANGE("drops-dirt-before", drops_dirt_before, "what was just written before is zeroes"),
+	COPY("drops-dirt-before", drops_dirt_before, "what was just written before is zeroes"),
+	RANGE("drops-dirt-of-source", drops_dirt_of_source,
+	      "what was just written to the source is zeroes"),
+	COPY("drops-dirt-of-source", drops_dirt_of_source,
+	     "what was just written to the source is zeroes"),
+	BOTH("fills-holes", fills_holes, "clones of sparse files fill the disk"),
+	EACH("touches-other-clones", touches_other_clones, "an untouched clone looks changed"),
+	EACH("touches-former-sharers", touches_former_sharers,
+	     "files that shared what is replaced look changed"),
+	AROUND_EACH("keeps-ctime", keep_ctime, "backups that go by ctime leave the file out"),
+	AROUND_EACH("keeps-mtime", keep_mtime, "make does not see that the file changed"),
+	AROUND_EACH("keeps-blocks-told", keep_blocks, "du shows what was before"),
+	AROUND_EACH("keeps-sgid", keep_sgid, "anybody who may write makes a set-group-ID program"),
+	AROUND("ocfs2_reflink", "reflink-", CALL_REFLINK, "leaves-a-name", leave_name,
+	       "a program that tries one way after the other finds the name taken"),
 	MUTANTS_END,
 };

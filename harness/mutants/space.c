@@ -312,18 +312,29 @@ static long ignore_full_disk(struct call *c)
 	return 0;
 }
 
+static long keep_times(struct call *c, unsigned int mode)
+{
+	return is_mode(c, mode) ? call_keeping_times(c) : call_real(c);
+}
+
 static long punch_keeps_times(struct call *c)
 {
-	struct statx before;
-	long ret;
+	return keep_times(c, FALLOC_FL_PUNCH_HOLE);
+}
 
-	track_times(c->to, &before);
-	ret = call_real(c);
-	if (!ret && is_mode(c, FALLOC_FL_PUNCH_HOLE)) {
-		track_hide(c->to, &before);
-		acted();
-	}
-	return ret;
+static long zero_keeps_times(struct call *c)
+{
+	return keep_times(c, FALLOC_FL_ZERO_RANGE);
+}
+
+static long collapse_keeps_times(struct call *c)
+{
+	return keep_times(c, FALLOC_FL_COLLAPSE_RANGE);
+}
+
+static long insert_keeps_times(struct call *c)
+{
+	return keep_times(c, FALLOC_FL_INSERT_RANGE);
 }
 
 /* What a shrinking truncate cut off within its last block, kept for the next one that grows. */
@@ -541,6 +552,43 @@ static long wrap_size(struct call *c)
 	return call_real(c);
 }
 
+/* A last block that the range fills in part stays shared. */
+static long unshare_leaves_tail_out(struct call *c)
+{
+	const uint64_t end = end_in_file(c), whole = round_down(end, block_of(c->to));
+
+	if (!unshares(c) || end == whole || whole <= c->to_off)
+		return call_real(c);
+	c->len = whole - c->to_off;
+	acted();
+	return call_real(c);
+}
+
+static long unshare_fills_holes(struct call *c)
+{
+	const long ret = call_real(c);
+	const int own = reopen(c->to, O_RDONLY);
+	const bool hole = own >= 0 && (uint64_t)kernel()->lseek(own, (off_t)c->to_off, SEEK_HOLE) <
+					      end_in_file(c);
+
+	if (own >= 0)
+		close(own);
+	if (!ret && is_mode(c, FALLOC_FL_UNSHARE_RANGE) && hole)
+		take_blocks(c, c->to_off, len_in_file(c));
+	return ret;
+}
+
+/* Only what is shared is left. */
+static long punch_leaves_shared(struct call *c)
+{
+	return track_is_shared(c->to, c->to_off, c->len) ? punch_leaves_data(c) : call_real(c);
+}
+
+static long zero_leaves_shared(struct call *c)
+{
+	return track_is_shared(c->to, c->to_off, c->len) ? zero_leaves_data(c) : call_real(c);
+}
+
 #define SPACE(name_, run_, loses_) \
 	{ \
 		.name = name_, .subject = "fallocate", .loses = loses_, .kind = CALL_FALLOCATE, \
@@ -595,6 +643,20 @@ const struct mutant space_mutants[] = {
 	SPACE("unshare-reaches-sharer", unshare_reaches_sharer,
 	      "who gives up sharing wipes the other's data"),
 	SPACE("unshare-grows", unshare_grows, "files get zeroes at their end"),
+	SPACE("unshare-leaves-tail-out", unshare_leaves_tail_out,
+	      "a later write to the last block fails for want of space"),
+	SPACE("unshare-fills-holes", unshare_fills_holes, "sparse files fill the disk"),
+	SPACE("zero-keeps-times", zero_keeps_times, "backup does not see that the file changed"),
+	SPACE("collapse-keeps-times", collapse_keeps_times,
+	      "backup does not see that the file changed"),
+	SPACE("insert-keeps-times", insert_keeps_times,
+	      "backup does not see that the file changed"),
+	SPACE("punch-leaves-shared", punch_leaves_shared,
+	      "what was to be wiped can still be read if another file shares it"),
+	SPACE("zero-leaves-shared", zero_leaves_shared,
+	      "what was to be wiped can still be read if another file shares it"),
+	SPACE("fallocate-keeps-suid", call_keeping_mode,
+	      "anybody who may write makes a set-user-ID program"),
 	TRUNCATE("truncate-shows-stale-tail", show_stale_tail, "what was cut off comes back"),
 	TRUNCATE("truncate-reaches-sharer", truncate_reaches_sharer,
 		 "cutting a file wipes a part of its clone"),
@@ -610,5 +672,7 @@ const struct mutant space_mutants[] = {
 	TRUNCATE("truncate-grows-by-garbage", truncate_grows_by_garbage,
 		 "foreign data shows behind the old end"),
 	TRUNCATE("truncate-wraps-size", wrap_size, "a file of more than 4 GiB is cut"),
+	TRUNCATE("truncate-keeps-suid", call_keeping_mode,
+		 "anybody who may write makes a set-user-ID program"),
 	MUTANTS_END,
 };

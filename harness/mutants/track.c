@@ -166,6 +166,7 @@ void track_call(const struct call *c, long ret)
 	case CALL_WRITE:
 		track_write(c, ret);
 		break;
+	case CALL_REFLINK:
 	case CALL_FIEMAP:
 	case CALL_SENDFILE:
 	case CALL_SPLICE:
@@ -283,6 +284,7 @@ void track_times(int fd, struct statx *out)
 	memset(out, 0, sizeof(*out));
 	if (!kernel()->statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, out))
 		track_show_times(out);
+	out->stx_mask &= ~STATX_BLOCKS;
 }
 
 void track_hide(int fd, const struct statx *before)
@@ -310,6 +312,8 @@ void track_show_times(struct statx *st)
 		    same_stamp(&d[i].seen.stx_mtime, &st->stx_mtime)) {
 			st->stx_mtime = d[i].shown.stx_mtime;
 			st->stx_ctime = d[i].shown.stx_ctime;
+			if (d[i].shown.stx_mask & STATX_BLOCKS)
+				st->stx_blocks = d[i].shown.stx_blocks;
 		}
 		return;
 	}

@@ -38,7 +38,8 @@ void track_dirty(int fd, uint64_t off, uint64_t len,
 
 /**
  * track_times() - time stamps of a file as the program sees them; to be given to track_hide()
- * track_hide() - from now on it sees those, until something else changes the file
+ * track_hide() - from now on it sees those, until something else changes the file; and as many
+ *                blocks as before, if STATX_BLOCKS is set in stx_mask
  */
 void track_times(int fd, struct statx *out);
 void track_hide(int fd, const struct statx *before);

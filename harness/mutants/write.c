@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hands.h"
@@ -124,6 +123,36 @@ static long leak_to_many(struct call *c)
 	return leak_if(c, owners > 2);
 }
 
+static long leak_one_byte(struct call *c)
+{
+	return leak_if(c, c->len == 1);
+}
+
+/* Only the last block of the file, which it fills in part, is written in place. */
+static long leak_tail(struct call *c)
+{
+	const uint64_t size = size_of(c->to);
+
+	return leak_if(c,
+		       size % block_of(c->to) && start_of(c) >= round_down(size, block_of(c->to)));
+}
+
+static void note_dirt(uint64_t off, uint64_t len, void *context)
+{
+	(void)off;
+	(void)len;
+	*(bool *)context = true;
+}
+
+/* What is dirty is taken for copied already. */
+static long leak_dirty(struct call *c)
+{
+	bool dirty = false;
+
+	track_dirty(c->to, start_of(c), c->len, note_dirt, &dirty);
+	return leak_if(c, dirty);
+}
+
 /* A write behind the end: what lies between, in the shared last block, is not zeroed. */
 static long show_stale_gap(struct call *c)
 {
@@ -211,18 +240,6 @@ static long append_at_block(struct call *c)
 	return ret;
 }
 
-static long keep_suid(struct call *c)
-{
-	struct stat before, after;
-	const bool known = !fstat(c->to, &before) && before.st_mode & (S_ISUID | S_ISGID);
-	const long ret = call_real(c);
-
-	if (ret > 0 && known && !fstat(c->to, &after) && before.st_mode != after.st_mode &&
-	    !fchmod(c->to, before.st_mode & 07777))
-		acted();
-	return ret;
-}
-
 static long keep_times(struct call *c)
 {
 	const bool shared = is_regular(c->to) && hits_shared(c, start_of(c));
@@ -277,7 +294,8 @@ const struct mutant write_mutants[] = {
 	      "data for which there is no room is lost, and nobody told"),
 	WRITE("write-appends-at-block", append_at_block,
 	      "appending to a clone leaves a gap of zeroes"),
-	WRITE("write-keeps-suid", keep_suid, "anybody who may write makes a set-user-ID program"),
+	WRITE("write-keeps-suid", call_keeping_mode,
+	      "anybody who may write makes a set-user-ID program"),
 	WRITE("write-to-shared-keeps-times", keep_times,
 	      "backup does not see that a clone was changed"),
 	WRITE("write-touches-sharer", touch_sharer, "an untouched clone looks changed"),
@@ -296,5 +314,9 @@ const struct mutant write_mutants[] = {
 	WRITE("write-leaks-to-many", leak_to_many, "what is written shows in all of many clones"),
 	WRITE("write-shows-stale-gap", show_stale_gap,
 	      "foreign data shows between the old end of a clone and what is written behind it"),
+	WRITE("write-leaks-one-byte", leak_one_byte, "a byte written shows in the clone, too"),
+	WRITE("write-leaks-tail", leak_tail, "a write to the end of file shows in the clone, too"),
+	WRITE("write-leaks-dirty", leak_dirty,
+	      "a write to what is not on the disk yet shows in the clone, too"),
 	MUTANTS_END,
 };

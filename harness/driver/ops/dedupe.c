@@ -163,6 +163,23 @@ static void apply_one(struct world *w, const struct dedupe_args *a, size_t i,
 	share(w, dst, t->off, src, a->from_off, done);
 }
 
+/* Only status and bytes_deduped are for the kernel to write (ioctl_fideduperange(2)). */
+static bool is_as_asked(struct world *w, const struct dedupe_args *a,
+			const struct file_dedupe_range *range)
+{
+	const struct target *t = a->to.items;
+	bool same = range->src_offset == a->from_off && range->src_length == a->len &&
+		    range->reserved1 == (uint16_t)a->reserved1 &&
+		    range->reserved2 == (uint32_t)a->reserved2 &&
+		    range->dest_count == (uint16_t)(a->count.set ? a->count.value : a->to.count);
+
+	for (size_t i = 0; same && i < a->to.count; i++)
+		same = range->info[i].dest_fd == world_fd(w, t[i].fd) &&
+		       range->info[i].dest_offset == t[i].off &&
+		       range->info[i].reserved == (uint32_t)t[i].reserved;
+	return same;
+}
+
 static void dedupe_apply(struct world *w, const void *args, const struct op_result *r)
 {
 	const struct dedupe_args *a = args;
@@ -172,6 +189,9 @@ static void dedupe_apply(struct world *w, const void *args, const struct op_resu
 
 	if (count > a->to.count)
 		count = a->to.count;
+	if (!is_as_asked(w, a, range))
+		world_fail(w, "what was asked for stays as it was, output fields apart",
+			   "offsets, lengths, descriptors or reserved fields became others");
 	/* A call that fails as a whole answers nothing (contract D20). */
 	if (r->err)
 		count = 0;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <linux/fiemap.h>
+
 #include "../fiemap.h"
 #include "../op.h"
 #include "../world.h"
@@ -32,7 +34,7 @@ static const struct word attribute_words[] = {
 };
 
 struct statx_expects {
-	uint64_t size, allocated, nlink, attributes;
+	uint64_t size, allocated, nlink, attributes, atime;
 	uint32_t mode;
 };
 
@@ -43,6 +45,7 @@ enum {
 	STATX_HAS_NLINK = 1 << 2,
 	STATX_HAS_MODE = 1 << 3,
 	STATX_HAS_ATTRIBUTES = 1 << 4,
+	STATX_HAS_ATIME = 1 << 5,
 };
 
 static const struct argspec statx_expects[] = {
@@ -52,6 +55,7 @@ static const struct argspec statx_expects[] = {
 	ARG(MODE, struct statx_expects, mode, .doc = "permission bits"),
 	ARG(FLAGS, struct statx_expects, attributes, .words = attribute_words,
 	    .doc = "attributes that must be there"),
+	ARG(NUM, struct statx_expects, atime, .doc = "last access, in seconds since 1970"),
 	ARG_END,
 };
 
@@ -95,10 +99,12 @@ static void statx_check(struct world *w, const void *args, const struct expect *
 		good = good && (st->stx_mode & MODE_BITS) == want->mode;
 	if (e->more_set & STATX_HAS_ATTRIBUTES)
 		good = good && (st->stx_attributes & want->attributes) == want->attributes;
+	if (e->more_set & STATX_HAS_ATIME)
+		good = good && (uint64_t)st->stx_atime.tv_sec == want->atime;
 	w->checked.attributes++;
 	if (!good)
-		world_fail(w, e->text, "%s, attributes 0x%" PRIx64, r->text,
-			   (uint64_t)st->stx_attributes);
+		world_fail(w, e->text, "%s, attributes 0x%" PRIx64 ", atime %" PRId64, r->text,
+			   (uint64_t)st->stx_attributes, (int64_t)st->stx_atime.tv_sec);
 }
 
 const struct op op_statx = {
@@ -164,24 +170,36 @@ static const struct argspec fiemap_args[] = {
 };
 
 struct fiemap_expects {
-	int shared;
+	int shared, unwritten;
 	uint64_t extents;
+	bool last;
 };
 
-enum { FIEMAP_HAS_SHARED = 1, FIEMAP_HAS_EXTENTS = 2 };
+/* Bits of more_set, by the table's order. */
+enum {
+	FIEMAP_HAS_SHARED = 1 << 0,
+	FIEMAP_HAS_EXTENTS = 1 << 1,
+	FIEMAP_HAS_UNWRITTEN = 1 << 2,
+	FIEMAP_HAS_LAST = 1 << 3,
+};
 
 static const struct argspec fiemap_expects[] = {
 	ARG(WORD, struct fiemap_expects, shared, .words = sharing_words,
 	    .doc = "which extents are marked as shared; those without a place on the disk are left "
 		   "out"),
 	ARG(NUM, struct fiemap_expects, extents, .doc = "how many there are"),
+	ARG(WORD, struct fiemap_expects, unwritten, .words = sharing_words,
+	    .doc = "which extents are marked as preallocated only"),
+	ARG(BOOL, struct fiemap_expects, last,
+	    .doc = "whether the last of them is marked as the last of the file"),
 	ARG_END,
 };
 
 /* struct extents - what an extent map says, in numbers; an unknown one has no place on the disk of
  * its own and is not marked as shared */
 struct extents {
-	uint64_t count, shared, unknown;
+	uint64_t count, shared, unknown, unwritten;
+	bool last;
 };
 
 static int fiemap_need(const void *args)
@@ -208,23 +226,27 @@ static void fiemap_run(struct world *w, const void *args, struct op_result *r)
 			x->shared++;
 		else if (!fiemap_located(&list.piece[i]))
 			x->unknown++;
+		x->unwritten += !!(list.piece[i].flags & FIEMAP_EXTENT_UNWRITTEN);
+		x->last = list.piece[i].flags & FIEMAP_EXTENT_LAST;
 	}
 	fiemap_free(&list);
-	r->text = world_text(w, "[%" PRIu64 " extents, %" PRIu64 " shared, %" PRIu64 " unknown]",
-			     x->count, x->shared, x->unknown);
+	r->text =
+		world_text(w,
+			   "[%" PRIu64 " extents, %" PRIu64 " shared, %" PRIu64 " unknown, %" PRIu64
+			   " unwritten%s]",
+			   x->count, x->shared, x->unknown, x->unwritten, x->last ? ", last" : "");
 }
 
-static bool shared_as(const struct extents *x, enum sharing want)
+/* @marked of @count extents are as they should be. */
+static bool marked_as(uint64_t marked, uint64_t count, enum sharing want)
 {
-	const uint64_t known = x->count - x->unknown;
-
 	switch (want) {
 	case SHARED_ALL:
-		return known && x->shared == known;
+		return count && marked == count;
 	case SHARED_NONE:
-		return !x->shared;
+		return !marked;
 	case SHARED_SOME:
-		return x->shared;
+		return marked;
 	}
 	return false;
 }
@@ -240,11 +262,19 @@ static void fiemap_check(struct world *w, const void *args, const struct expect 
 	if (r->err)
 		return;
 	if (e->more_set & FIEMAP_HAS_SHARED) {
-		good = shared_as(x, (enum sharing)want->shared);
+		good = marked_as(x->shared, x->count - x->unknown, (enum sharing)want->shared);
 		w->checked.shared_blocks += x->count - x->unknown;
 	}
 	if (e->more_set & FIEMAP_HAS_EXTENTS) {
 		good = good && x->count == want->extents;
+		w->checked.attributes++;
+	}
+	if (e->more_set & FIEMAP_HAS_UNWRITTEN) {
+		good = good && marked_as(x->unwritten, x->count, (enum sharing)want->unwritten);
+		w->checked.attributes++;
+	}
+	if (e->more_set & FIEMAP_HAS_LAST) {
+		good = good && x->last == want->last;
 		w->checked.attributes++;
 	}
 	if (!good)

@@ -398,7 +398,13 @@ static void reflink_apply(struct world *w, const void *args, const struct op_res
 	struct wfile *to = &w->files[a->as];
 	struct stat st;
 
-	(void)r;
+	if (r->err) {
+		w->checked.attributes++;
+		if (!to->exists && !fstatat(to->dirfd, to->path, &st, AT_SYMLINK_NOFOLLOW))
+			world_fail(w, "a call that fails makes no name", "there is a file %s",
+				   to->path);
+		return;
+	}
 	world_made(w, a->as);
 	if (!from->model || !to->model)
 		return;
@@ -425,4 +431,5 @@ const struct op op_ocfs2_reflink = {
 	.need = reflink_need,
 	.run = reflink_run,
 	.apply = reflink_apply,
+	.apply_errors = true,
 };

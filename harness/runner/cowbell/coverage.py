@@ -9,13 +9,13 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
+from .command import exit_with
 from .driver import CHECKOUT, find_driver
 from .tools import EXIT_FAILED, RunnerError, complain, last_line
 
@@ -413,8 +413,4 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Entry of the executable."""
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    exit_with(main)

@@ -3,32 +3,23 @@
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
+from .command import Interrupted, add_run_options, ends_well
 from .driver import driver_command, find_driver, start
 from .filesystems import Filesystem, find_filesystem
 from .results import VERDICTS, ResultFile, file_name, read_results
 from .summary import summarize
-from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, complain, exit_status,
-                    last_line, require_root, words)
+from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, exit_status, last_line,
+                    require_root, words)
 
 NAME = "cowbell matrix"
 DEFAULT_FILESYSTEMS = ("xfs", "xfs:1k", "xfs:noreflink", "btrfs", "btrfs:compress", "ext4", "tmpfs",
                        "overlay", "overlay:btrfs")
-
-
-class Interrupted(Exception):
-    """A signal asked this command to end."""
-
-    def __init__(self, number: int) -> None:
-        """Keep the signal's number."""
-        super().__init__(number)
-        self.number = number
 
 
 @dataclass(frozen=True)
@@ -130,12 +121,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
                                      "runs the cases on each and shows a table.")
     parser.add_argument("--fs", metavar="FS,...", default=os.environ.get("FS", ""),
                         help=f"which (FS; default {' '.join(DEFAULT_FILESYSTEMS)})")
-    parser.add_argument("--results", metavar="DIR", type=Path,
-                        default=Path(os.environ.get("RESULTS") or "results"),
-                        help="where results and output go (RESULTS; default results)")
-    parser.add_argument("--cowbell", metavar="PATH", help="the driver (default build/cowbell)")
-    parser.add_argument("--jobs", metavar="N", type=int, default=2, help="as cowbell run (2)")
-    parser.add_argument("--seed", metavar="N", help="as cowbell run")
+    add_run_options(parser, "as cowbell run", None)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="as cowbell run (default all)")
     args = parser.parse_args(argv)
     args.filesystems = [find_filesystem(name) for name in words(args.fs) or DEFAULT_FILESYSTEMS]
@@ -143,31 +129,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def raise_interrupted(number: int, _frame: object) -> None:
-    """Signal handler: leave what is being done."""
-    raise Interrupted(number)
-
-
 def main(argv: Sequence[str]) -> int:
     """The command; its exit status."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, raise_interrupted)
-    try:
-        args = parse(argv)
-        require_root()
-        args.results.mkdir(parents=True, exist_ok=True)
-        return finish(args, run_all(args))
-    except Interrupted as told:
-        print("interrupted", flush=True)
-        return 128 + told.number
-    except RunnerError as error:
-        complain(NAME, error)
-        return error.status
-    except OSError as error:
-        complain(NAME, error)
-        return EXIT_HARNESS
+    args = parse(argv)
+    require_root()
+    args.results.mkdir(parents=True, exist_ok=True)
+    return finish(args, run_all(args))
 
 
 def run() -> None:
     """Entry of the executable."""
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(ends_well(main, NAME, sys.argv[1:]))

@@ -16,17 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence, TypeVar
 
 from . import fs, kernel, state
+from .command import Interrupted, add_run_options, ends_well
 from .driver import find_driver
 from .filesystems import DEFAULT_SIZE_BYTES, Filesystem, find_filesystem
 from .results import ResultFile, read_results
-from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, UsageError, complain,
-                    exit_status, last_line, require_root)
+from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, UsageError, exit_status,
+                    last_line, require_root)
 
 NAME = "cowbell mutants"
 LIBRARY = "libcowbell-mutants.so"
@@ -37,20 +38,14 @@ DEFAULT_FILESYSTEM = "xfs"
 POINT_SECONDS = 20
 DRIVER_SECONDS = 600
 NAMES_SHOWN = 3
-# Of each case so many points are tried first, and none that took longer than this by itself.
+# Of each case so many points are tried first, none of which took longer than this by itself.
 SAMPLE_POINTS = 2
 SAMPLE_NS = 100_000_000
 # Exit codes of a driver that has come to its end.
 ENDED = (0, EXIT_FAILED, EXIT_SKIPPED, EXIT_HARNESS)
 
-
-class Interrupted(Exception):
-    """A signal asked this command to end."""
-
-    def __init__(self, number: int) -> None:
-        """Keep the signal's number."""
-        super().__init__(number)
-        self.number = number
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -106,12 +101,17 @@ class Outcome:
         return "killed" if self.kills else "survived"
 
     @property
+    def killers(self) -> list[str]:
+        """The cases that killed it, first ones first."""
+        return list(dict.fromkeys(name.partition("[")[0] for name in self.kills))
+
+    @property
     def why(self) -> str:
         """Who killed it, or why nobody did."""
         if self.broken:
             return self.broken
         if self.kills:
-            cases = list(dict.fromkeys(name.partition("[")[0] for name in self.kills))
+            cases = self.killers
             more = f" and {len(cases) - NAMES_SHOWN} more" if len(cases) > NAMES_SHOWN else ""
             return f"by {len(self.kills)} points of {', '.join(cases[:NAMES_SHOWN])}{more}"
         if not self.points:
@@ -198,25 +198,24 @@ class Bench:
                 state.mounted(filesystem, size_bytes, 2, NAME, private=number == 0)))
 
     def drive(self, names: Sequence[str], environment: dict[str, str], folder: Path,
-              jobs: int = 1) -> ResultFile:
+              *more: str) -> ResultFile:
         """Run points on a filesystem that is free. Raises RunnerError if that came to no end."""
         run = self.runs.get()
         try:
-            return self.drive_on(run, names, environment, folder, jobs)
+            return self.drive_on(run, names, environment, folder, *more)
         finally:
             self.runs.put(run)
 
     def drive_on(self, run: state.Run, names: Sequence[str], environment: dict[str, str],
-                 folder: Path, jobs: int) -> ResultFile:
+                 folder: Path, *more: str) -> ResultFile:
         """Run points on a filesystem. Raises RunnerError."""
         values = fs.values_for(run)
         results, output = folder / "results.jsonl", folder / "output.txt"
         hook = [word for name in run.filesystem.hooks
                 for word in ("--hook", f"{name}={values[name]}")]
-        stop = ["--stop-on-fail"] if self.args.first and environment else []
         command = [str(self.args.driver), "run", "--dedicated", "--dir", values["dir"],
-                   "--dir2", values["dir2"], *hook, "--jobs", str(jobs), "--seed", self.args.seed,
-                   "--timeout", str(POINT_SECONDS), *stop, "--json", str(results), *names]
+                   "--dir2", values["dir2"], *hook, "--seed", self.args.seed,
+                   "--timeout", str(POINT_SECONDS), *more, "--json", str(results), *names]
         status = self.wait_for(command, {**os.environ, **environment}, output)
         if status not in ENDED:
             said = last_line(output.read_text(errors="replace"))
@@ -267,7 +266,8 @@ def run_baseline(bench: Bench, points: Sequence[Point]) -> Baseline:
     if not points:
         return Baseline()
     with tempfile.TemporaryDirectory(prefix="cowbell-mutants-") as folder:
-        results = bench.drive([point.name for point in points], {}, Path(folder), bench.args.jobs)
+        results = bench.drive([point.name for point in points], {}, Path(folder), "--jobs",
+                              str(bench.args.jobs))
     return Baseline({case["case"]: case["verdict"] for case in results.cases},
                     {case["case"]: case.get("wall_ns", 0) for case in results.cases},
                     {case["case"]: case.get("reason", "") for case in results.cases
@@ -293,39 +293,33 @@ def count_acts(path: Path) -> int:
     return int.from_bytes(path.read_bytes(), sys.byteorder) if path.exists() else 0
 
 
-def run_mutant(bench: Bench, mutant: Mutant, points: Sequence[Point],
-               baseline: Baseline) -> Outcome:
-    """Run the points that use a mutant's subject under it: some, and all if none notices."""
-    ours = [point for point in points
-            if mutant.subject in point.ops and baseline.passed(point.name)]
-    first = ours if bench.args.all else sample(ours, baseline, SAMPLE_NS)
-    outcome = Outcome(mutant)
-    start = time.monotonic()
-    try:
-        run_points(bench, outcome, first)
-        if not outcome.kills:
-            tried = {point.name for point in first}
-            run_points(bench, outcome, [point for point in ours if point.name not in tried])
-    except RunnerError as error:
-        outcome.broken = str(error)
-    outcome.wall_s = time.monotonic() - start
-    return outcome
+def run_points(bench: Bench, outcome: Outcome, points: Sequence[Point],
+               *more: str) -> frozenset[str]:
+    """Run points under a mutant and take what came of it into its outcome; the names of those run.
 
-
-def run_points(bench: Bench, outcome: Outcome, points: Sequence[Point]) -> None:
-    """Run points under a mutant and take what came of it into its outcome. Raises RunnerError."""
+    Raises RunnerError.
+    """
     if not points:
-        return
+        return frozenset()
     with tempfile.TemporaryDirectory(prefix="cowbell-mutants-") as name:
-        acts = Path(name) / "acts"
+        path = Path(name) / "acts"
         environment = {**preload(bench.args.library, outcome.mutant.name),
-                       "COWBELL_MUTANT_ACTED": str(acts)}
-        results = bench.drive([point.name for point in points], environment, Path(name))
-        outcome.acts += count_acts(acts)
-        judge(outcome, results)
+                       "COWBELL_MUTANT_ACTED": str(path)}
+        results = bench.drive([point.name for point in points], environment, Path(name),
+                              "--jobs", "1", *more)
+        judge(outcome, results, count_acts(path))
+    return frozenset(case["case"] for case in results.cases)
 
 
-def judge(outcome: Outcome, results: ResultFile) -> None:
+def run_until_killed(bench: Bench, outcome: Outcome, points: Sequence[Point]) -> None:
+    """Run points under a mutant that nothing has killed, until one does. Raises RunnerError."""
+    while points and not outcome.kills:
+        # The driver stops at the first fail, which need not be a kill.
+        done = run_points(bench, outcome, points, "--stop-on-fail")
+        points = [point for point in points if done and point.name not in done]
+
+
+def judge(outcome: Outcome, results: ResultFile, acts: int) -> None:
     """Find the kills among points that pass without. Raises RunnerError if no mutant was there.
 
     What fails although the mutant did nothing, or for a line in the kernel's log, fails for
@@ -334,11 +328,12 @@ def judge(outcome: Outcome, results: ResultFile) -> None:
     if results.run.get("mutant") != outcome.mutant.name:
         raise RunnerError("the results are not of a run under this mutant")
     after_ns = 0
+    outcome.acts += acts
     for case in results.cases:
         after_ns += case.get("wall_ns", 0)
         outcome.points += 1
         outcome.errors += case["verdict"] == "error"
-        if case["verdict"] == "fail" and outcome.acts and case.get("reason") != "kmsg":
+        if case["verdict"] == "fail" and acts and case.get("reason") != "kmsg":
             outcome.reason = outcome.reason or case.get("reason", "")
             outcome.kills[case["case"]] = after_ns / 1e9
 
@@ -348,30 +343,83 @@ def excused(point: Point) -> bool:
     return "no_mutant" in json.loads(Path(point.file).read_text())
 
 
-def toothless(points: Sequence[Point], baseline: Baseline,
-              outcomes: Sequence[Outcome]) -> list[str]:
-    """The `must` cases that passed without a mutant and failed under none."""
-    passed = [point for point in points
-              if point.strength == "must" and baseline.passed(point.name)]
-    killers = {name.partition("[")[0] for outcome in outcomes for name in outcome.kills}
-    files = {point.case: point for point in passed}
-    return sorted(case for case, point in files.items()
-                  if case not in killers and not excused(point))
+@dataclass
+class Trial:
+    """All that is run, and what came of it."""
+
+    bench: Bench
+    # Only those that pass without a mutant stay: no others can kill one.
+    points: Sequence[Point]
+    baseline: Baseline
+    # `must` cases that have killed nothing yet, and do not say why nothing could be killed.
+    idle: set[str] = field(init=False)
+    # Those of which no point passes: this filesystem says nothing about them.
+    unjudged: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the cases that have to prove that they can fail."""
+        files = {point.case: point for point in self.points if point.strength == "must"}
+        self.points = [point for point in self.points if self.baseline.passed(point.name)]
+        due = {case for case, point in files.items() if not excused(point)}
+        self.idle = due.intersection(point.case for point in self.points)
+        self.unjudged = due - self.idle
+
+    def points_of(self, mutant: Mutant) -> list[Point]:
+        """Those that use the op with the bug."""
+        return [point for point in self.points if mutant.subject in point.ops]
+
+    def wanted(self, points: Sequence[Point]) -> list[Point]:
+        """Those of a mutant that are run even if another one kills it."""
+        args = self.bench.args
+        if args.all or args.first:
+            return list(points) if args.all else []
+        quick = sample(points, self.baseline, SAMPLE_NS)
+        return [point for point in quick if partial(args) or point.case in self.idle]
+
+    def run(self, mutant: Mutant) -> Outcome:
+        """Run those that are wanted under a mutant; if it lives, more of them until it does not."""
+        ours = self.points_of(mutant)
+        outcome = Outcome(mutant)
+        start = time.monotonic()
+        try:
+            done = run_points(self.bench, outcome, self.wanted(ours))
+            for group in (sample(ours, self.baseline, SAMPLE_NS), ours):
+                left = [point for point in group if point.name not in done]
+                run_until_killed(self.bench, outcome, left)
+                done |= {point.name for point in left}
+        except RunnerError as error:
+            outcome.broken = str(error)
+        outcome.wall_s = time.monotonic() - start
+        self.idle.difference_update(outcome.killers)
+        return outcome
+
+    def look_again(self, outcome: Outcome, whole: bool) -> None:
+        """Run `must` cases that have killed nothing under a mutant: slow points, too, or all."""
+        ours = [point for point in self.points_of(outcome.mutant) if point.case in self.idle]
+        if ours and not outcome.broken:
+            with contextlib.suppress(RunnerError):
+                run_points(self.bench, outcome,
+                           ours if whole else sample(ours, self.baseline, None))
+            self.idle.difference_update(outcome.killers)
 
 
-def run_all(bench: Bench, mutants: Sequence[Mutant], points: Sequence[Point],
-            baseline: Baseline) -> list[Outcome]:
+def run_all(trial: Trial, mutants: Sequence[Mutant]) -> list[Outcome]:
     """Run all mutants, some at a time, and print a line for each. Raises Interrupted."""
     width = max(len(mutant.name) for mutant in mutants)
 
     def one(mutant: Mutant) -> Outcome:
-        outcome = run_mutant(bench, mutant, points, baseline)
+        outcome = trial.run(mutant)
         print(f"{mutant.name:<{width}}  {outcome.verdict:<8} {outcome.wall_s:5.1f} s  "
               f"{outcome.why}", flush=True)
         return outcome
 
+    return at_once(trial.bench, one, mutants)
+
+
+def at_once(bench: Bench, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Do some work for all items, as many at a time as there are jobs. Raises Interrupted."""
     with ThreadPoolExecutor(bench.args.jobs) as pool:
-        futures: list[Future[Outcome]] = [pool.submit(one, mutant) for mutant in mutants]
+        futures = [pool.submit(work, item) for item in items]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         except Interrupted:
@@ -387,22 +435,10 @@ def partial(args: argparse.Namespace) -> bool:
     return bool(args.mutants or args.cases or args.first)
 
 
-def look_again(bench: Bench, outcomes: Sequence[Outcome], points: Sequence[Point],
-               baseline: Baseline) -> None:
-    """Run the `must` cases that have killed nothing yet, slow ones included, until each has."""
-    for outcome in outcomes:
-        idle = set(toothless(points, baseline, outcomes))
-        ours = [point for point in points if point.case in idle and baseline.passed(point.name)
-                and outcome.mutant.subject in point.ops]
-        if ours and not outcome.broken:
-            with contextlib.suppress(RunnerError):
-                run_points(bench, outcome, sample(ours, baseline, None))
-
-
-def report(args: argparse.Namespace, points: Sequence[Point], baseline: Baseline,
-           outcomes: Sequence[Outcome], wall_s: float) -> int:
+def report(trial: Trial, outcomes: Sequence[Outcome], wall_s: float) -> int:
     """Write mutants.json, print the end of the table; the exit status."""
-    idle = [] if partial(args) else toothless(points, baseline, outcomes)
+    args, baseline = trial.bench.args, trial.baseline
+    idle = [] if partial(args) else sorted(trial.idle)
     survivors = [outcome for outcome in outcomes if outcome.verdict != "killed"]
     args.results.mkdir(parents=True, exist_ok=True)
     path = args.results / "mutants.json"
@@ -410,6 +446,7 @@ def report(args: argparse.Namespace, points: Sequence[Point], baseline: Baseline
         "filesystem": args.fs.name, "kernel": os.uname().release, "seed": int(args.seed),
         "wall_s": round(wall_s, 3), "baseline_points": len(baseline.verdicts),
         "baseline_fails": baseline.reasons, "must_cases_that_kill_none": idle,
+        "must_cases_not_judged_here": sorted(trial.unjudged),
         "mutants": [outcome.json() for outcome in outcomes]}, indent=1) + "\n")
     print(f"\n{len(outcomes) - len(survivors)} of {len(outcomes)} mutants killed on "
           f"{args.fs.name} in {wall_s:.0f} s; results: {path}")
@@ -420,8 +457,12 @@ def report(args: argparse.Namespace, points: Sequence[Point], baseline: Baseline
         print(f"fails without a mutant: {name}: {reason}")
     for name in idle:
         print(f"must, but kills no mutant: {name}")
-    broken = any(outcome.broken for outcome in outcomes)
-    return EXIT_HARNESS if broken else EXIT_FAILED if survivors or baseline.reasons else 0
+    if trial.unjudged and not partial(args):
+        print(f"not judged, as no point of theirs passes on {args.fs.name}: "
+              f"{len(trial.unjudged)} must cases")
+    if any(outcome.broken for outcome in outcomes):
+        return EXIT_HARNESS
+    return EXIT_FAILED if survivors or baseline.reasons or idle else 0
 
 
 def run_matrix(args: argparse.Namespace) -> int:
@@ -430,16 +471,19 @@ def run_matrix(args: argparse.Namespace) -> int:
     start = time.monotonic()
     points = list_points(args.driver, args.cases)
     chosen = choose(list_mutants(args.library), args.mutants)
-    subjects = {mutant.subject for mutant in chosen}
-    points = [point for point in points if point.ops & subjects]
+    if args.mutants:
+        subjects = {mutant.subject for mutant in chosen}
+        points = [point for point in points if point.ops & subjects]
     bench = Bench(args)
     with contextlib.ExitStack() as stack:
         bench.mount(stack)
         baseline = run_baseline(bench, points)
-        outcomes = run_all(bench, chosen, points, baseline)
+        trial = Trial(bench, points, baseline)
+        outcomes = run_all(trial, chosen)
         if not (partial(args) or args.all):
-            look_again(bench, outcomes, points, baseline)
-    return report(args, points, baseline, outcomes, time.monotonic() - start)
+            at_once(bench, lambda outcome: trial.look_again(outcome, False), outcomes)
+            at_once(bench, lambda outcome: trial.look_again(outcome, True), outcomes)
+    return report(trial, outcomes, time.monotonic() - start)
 
 
 def print_list(args: argparse.Namespace) -> None:
@@ -448,32 +492,21 @@ def print_list(args: argparse.Namespace) -> None:
         print(f"{mutant.name:<44} {mutant.subject:<12} {mutant.loses}")
 
 
-def positive(text: str) -> int:
-    """A number from 1 on, for argparse."""
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
-
-
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises UsageError."""
     parser = argparse.ArgumentParser(prog=NAME, description="Runs the cases on kernels with one "
                                      "bug each and shows which case notices which. Exit codes: 0 "
-                                     "all were noticed, 1 one was not, or a case fails without.")
+                                     "all were noticed; 1 one was not, a case fails without, or a "
+                                     "case that must hold notices none.")
     parser.add_argument("--fs", default=os.environ.get("FS") or DEFAULT_FILESYSTEM,
                         metavar="TYPE[:VARIANT]", help="where (FS; default xfs)")
-    parser.add_argument("--jobs", metavar="N", type=positive, default=2,
-                        help="mutants at a time, each with filesystems of its own (2)")
+    add_run_options(parser, "mutants at a time, each with filesystems of its own", "1")
     parser.add_argument("--case", metavar="CASE", dest="cases", action="append", default=[],
                         help="only these cases, as cowbell run; several times")
-    parser.add_argument("--first", action="store_true", help="one kill for each mutant will do")
+    parser.add_argument("--first", action="store_true",
+                        help="one kill for each mutant will do, whoever has killed none")
     parser.add_argument("--all", action="store_true",
-                        help=f"run all points, not first {SAMPLE_POINTS} quick ones of each case")
-    parser.add_argument("--seed", metavar="N", default="1", help="as cowbell run (1)")
-    parser.add_argument("--results", metavar="DIR", type=Path,
-                        default=Path(os.environ.get("RESULTS") or "results"),
-                        help="where mutants.json goes (RESULTS; default results)")
-    parser.add_argument("--cowbell", metavar="PATH", help="the driver (default build/cowbell)")
+                        help="run all points under each mutant, killed or not")
     parser.add_argument("--library", metavar="PATH", help=f"{LIBRARY} (next to the driver)")
     parser.add_argument("--list", action="store_true", help="show the mutants")
     parser.add_argument("mutants", nargs="*", metavar="MUTANT",
@@ -485,32 +518,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def raise_interrupted(number: int, _frame: object) -> None:
-    """Signal handler: leave what is being done."""
-    raise Interrupted(number)
-
-
 def main(argv: Sequence[str]) -> int:
     """The command; its exit status."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, raise_interrupted)
-    try:
-        args = parse(argv)
-        if args.list:
-            print_list(args)
-            return 0
-        return run_matrix(args)
-    except Interrupted as told:
-        print("interrupted", flush=True)
-        return 128 + told.number
-    except RunnerError as error:
-        complain(NAME, error)
-        return error.status
-    except OSError as error:
-        complain(NAME, error)
-        return EXIT_HARNESS
+    args = parse(argv)
+    if args.list:
+        print_list(args)
+        return 0
+    return run_matrix(args)
 
 
 def run() -> None:
     """Entry of the executable."""
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(ends_well(main, NAME, sys.argv[1:]))

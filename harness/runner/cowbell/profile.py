@@ -9,13 +9,13 @@ import argparse
 import json
 import re
 import shutil
-import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Sequence
 
+from .command import exit_with
 from .results import Line, ResultFile, read_results
 from .tools import RunnerError, UsageError, complain
 
@@ -568,8 +568,4 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Entry of the executable."""
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    exit_with(main)

@@ -2,10 +2,10 @@
 """cowbell summary: a table of result files, and what failed in them."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Sequence
 
+from .command import exit_with
 from .results import BAD_VERDICTS, VERDICTS, Line, ResultFile, read_results
 from .tools import RunnerError, complain
 
@@ -91,8 +91,4 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Entry of the executable."""
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    exit_with(main)

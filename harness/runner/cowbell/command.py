@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the commands of the runner have in common: options, signals, and how they end."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Callable, NoReturn, Sequence
+
+from .tools import EXIT_HARNESS, RunnerError, complain
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(Exception):
+    """A signal asked this command to end."""
+
+    def __init__(self, number: int) -> None:
+        """Keep the signal's number."""
+        super().__init__(number)
+        self.number = number
+
+
+def positive(text: str) -> int:
+    """A number from 1 on, for argparse. Raises ValueError."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def add_run_options(parser: argparse.ArgumentParser, jobs: str, seed: str | None) -> None:
+    """Options of commands that start drivers; `jobs` says what there are several of at a time."""
+    parser.add_argument("--jobs", metavar="N", type=positive, default=2, help=f"{jobs} (2)")
+    parser.add_argument("--seed", metavar="N", default=seed,
+                        help=f"as cowbell run{f' ({seed})' if seed else ''}")
+    parser.add_argument("--results", metavar="DIR", type=Path,
+                        default=Path(os.environ.get("RESULTS") or "results"),
+                        help="where results go (RESULTS; default results)")
+    parser.add_argument("--cowbell", metavar="PATH", help="the driver (default build/cowbell)")
+
+
+def raise_interrupted(number: int, _frame: object) -> None:
+    """Signal handler: leave what is being done."""
+    raise Interrupted(number)
+
+
+def ends_well(main: Callable[[Sequence[str]], int], who: str, argv: Sequence[str]) -> int:
+    """Call a command that signals may interrupt; the exit status, after a line for an error."""
+    for number in ENDING:
+        signal.signal(number, raise_interrupted)
+    try:
+        return main(argv)
+    except Interrupted as told:
+        print("interrupted", flush=True)
+        return 128 + told.number
+    except RunnerError as error:
+        complain(who, error)
+        return error.status
+    except OSError as error:
+        complain(who, error)
+        return EXIT_HARNESS
+
+
+def exit_with(main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Entry of a command that prints much: whoever reads it may have seen enough before its end."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
