@@ -40,6 +40,8 @@ PLAIN_FLAGS = $(BASE_FLAGS) $(HARDEN_FLAGS) $(WARN_FLAGS) $(OPTIMIZE_FLAGS) $(IN
 # Sanitizers bring their own idea of _FORTIFY_SOURCE, and find more at -O1.
 SANITIZE_FLAGS = $(BASE_FLAGS) $(WARN_FLAGS) -O1 $(INCLUDE_FLAGS) $(CONFIG_FLAGS) \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)
+# For actors that are threads.
+TSAN_FLAGS = $(BASE_FLAGS) $(WARN_FLAGS) -O1 $(INCLUDE_FLAGS) $(CONFIG_FLAGS) -fsanitize=thread $(CFLAGS)
 FUZZ_CC = clang
 FUZZ_FLAGS = $(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link
 LIBS = -ljansson -luring -ldl
@@ -96,6 +98,15 @@ $(BUILD)/san/%.o: %.c $(BUILD)/.build-config | libraries
 	$(say) SAN $<
 	$(Q)$(CC) $(SANITIZE_FLAGS) $(VERSION_FLAG) -MMD -MP -c -o $@ $<
 
+$(BUILD)/cowbell-tsan: $(SOURCES:%.c=$(BUILD)/tsan/%.o)
+	$(say) LINK $@
+	$(Q)$(CC) $(TSAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tsan/%.o: %.c $(BUILD)/.build-config | libraries
+	@mkdir -p $(@D)
+	$(say) TSAN $<
+	$(Q)$(CC) $(TSAN_FLAGS) $(VERSION_FLAG) -MMD -MP -c -o $@ $<
+
 $(BUILD)/san/tests/unit/%.o: | cmocka
 
 $(BUILD)/unit/%: $(BUILD)/san/tests/unit/%.o $(SANITIZED_LIBRARY)
@@ -123,7 +134,7 @@ $(BUILD)/.version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COWBELL_VERSION)' | cmp -s - $@ || echo '$(COWBELL_VERSION)' >$@
 
-VERSION_OBJECTS := $(foreach kind,obj san fuzz,$(VERSION_USERS:%=$(BUILD)/$(kind)/%.o))
+VERSION_OBJECTS := $(foreach kind,obj san tsan fuzz,$(VERSION_USERS:%=$(BUILD)/$(kind)/%.o))
 $(VERSION_OBJECTS): VERSION_FLAG = -DCOWBELL_VERSION='"$(COWBELL_VERSION)"'
 $(VERSION_OBJECTS): $(BUILD)/.version
 
@@ -140,7 +151,7 @@ cmocka:
 	@printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h cmocka.h | \
 		$(CC) $(PLAIN_FLAGS) -fsyntax-only -x c - 2>/dev/null || ci/deps test
 
--include $(OBJECTS:.o=.d) $(SANITIZED:.o=.d) $(FUZZ_LIBRARY:.o=.d)
+-include $(OBJECTS:.o=.d) $(SANITIZED:.o=.d) $(SOURCES:%.c=$(BUILD)/tsan/%.d) $(FUZZ_LIBRARY:.o=.d)
 -include $(UNIT_SOURCES:%.c=$(BUILD)/san/%.d) $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.d)
 -include $(MUTANT_SOURCES:%.c=$(BUILD)/mutants/%.d)
 # Make would delete them as intermediate files.

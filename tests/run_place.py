@@ -54,6 +54,14 @@ def proc(pid, name):
     return text_of(Path("/proc") / str(pid) / name)
 
 
+def runs_cowbell(entry):
+    """Is it the driver, whatever it calls itself? Actors bear names of their own."""
+    try:
+        return Path(os.readlink(entry / "exe")).name.startswith("cowbell")
+    except OSError:
+        return False
+
+
 def state_of(pid):
     """State letter and parent of a process; ("", 0) if it is gone."""
     fields = proc(pid, "stat").rpartition(")")[2].split()
@@ -197,10 +205,9 @@ class Place:
         gate.write_text("x")
 
     def processes(self):
-        """Drivers of this place and their children. Zombies have no command line."""
+        """Drivers of this place, their children and actors. Zombies have no command line."""
         return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()
-                and proc(p.name, "comm") == "cowbell\n"
-                and f"{self.top}/" in proc(p.name, "cmdline")]
+                and f"{self.top}/" in proc(p.name, "cmdline") and runs_cowbell(p)]
 
     def assert_clean(self, directory=None):
         """Nothing of a run is left: folder, process, mount, swap space, loop device."""
