@@ -201,15 +201,14 @@ void race_files_start(struct world *w)
 	race_files_after(w);
 }
 
+/* What was read before the round must stay, whatever the round makes of the file. */
 static void grow(struct race_file *rf, size_t sectors)
 {
 	if (sectors <= rf->room)
 		return;
-	free(rf->before.runs);
-	free(rf->after.runs);
 	rf->room = 2 * sectors;
-	rf->before.runs = calloc(rf->room, sizeof(struct sector_run));
-	rf->after.runs = calloc(rf->room, sizeof(struct sector_run));
+	rf->before.runs = reallocarray(rf->before.runs, rf->room, sizeof(struct sector_run));
+	rf->after.runs = reallocarray(rf->after.runs, rf->room, sizeof(struct sector_run));
 	if (!rf->before.runs || !rf->after.runs)
 		abort();
 }
