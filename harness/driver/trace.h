@@ -106,8 +106,8 @@ enum effect_kind {
 	EFFECT_PUT,
 	/** @EFFECT_SEEN: .seen is what .file held */
 	EFFECT_SEEN,
-	/** @EFFECT_CLONE: [from_off, from_off + len) of .from is at .off of .file, too; all of it,
-	 * and its size, if len is CLONE_ALL */
+	/** @EFFECT_CLONE: [from_off, from_off + len) of .from is at .off of .file, too; up to the
+	 * end of .from if len is CLONE_ALL */
 	EFFECT_CLONE,
 	/** @EFFECT_ZERO: [off, off + len) of .file is zeroes, as far as the file goes */
 	EFFECT_ZERO,

@@ -201,29 +201,49 @@ static void clone_sectors(struct story *s, const struct effect *e, uint64_t len)
 	}
 }
 
+/*
+ * How much a clone up to the end of its source was: where the destination has nothing behind it,
+ * its size tells; elsewhere the source must keep its size.
+ */
+static uint64_t clone_rest(struct story *s, const struct effect *e, const struct race_file *from,
+			   const struct race_file *to)
+{
+	const char *from_name = s->w->files[e->from].path, *to_name = s->w->files[e->file].path;
+	uint64_t len;
+
+	if (to->before.size > e->off) {
+		if (s->resized[e->from])
+			world_error(s->w,
+				    "linear: %s changes its size and is cloned into %s, which must "
+				    "be empty before each round",
+				    from_name, to_name);
+		return from->before.size > e->from_off ? from->before.size - e->from_off : 0;
+	}
+	if (s->resized[e->file])
+		world_error(s->w,
+			    "linear: %s is cloned up to its end into %s, whose size something else "
+			    "changes",
+			    from_name, to_name);
+	len = to->after.size > e->off ? to->after.size - e->off : 0;
+	tell_size(s, false, e->from, e->from_off + len);
+	tell_size(s, true, e->file, e->off + len);
+	return len;
+}
+
 static void clone(struct story *s, const struct effect *e)
 {
 	const struct race_file *from = known(s, e->from), *to = known(s, e->file);
-	uint64_t len = e->len;
 
 	if (!from || !to)
 		return;
 	begin(s, false);
-	if (len == CLONE_ALL && to->before.size == 0) {
-		len = to->after.size;
-		tell_size(s, false, e->from, len);
-		tell_size(s, true, e->file, len);
-	} else if (len == CLONE_ALL) {
-		len = from->before.size;
-		if (s->resized[e->from])
-			world_error(s->w,
-				    "linear: %s grows and is cloned into %s, which must be "
-				    "empty before each round",
-				    s->w->files[e->from].path, s->w->files[e->file].path);
+	if (e->len == CLONE_ALL) {
+		clone_sectors(s, e, clone_rest(s, e, from, to));
+		return;
 	}
-	if (e->off + len > to->before.size && e->len != CLONE_ALL)
-		tell_size(s, true, e->file, e->off + len);
-	clone_sectors(s, e, len);
+	if (e->off + e->len > to->before.size)
+		tell_size(s, true, e->file, e->off + e->len);
+	clone_sectors(s, e, e->len);
 }
 
 /* Nobody writes what is there already, so two ranges can only be equal where nothing was put. */
