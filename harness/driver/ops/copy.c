@@ -232,6 +232,7 @@ static void sendfile_run(struct world *w, const void *args, struct op_result *r)
 	r->data = c;
 	RESULT(r, sendfile(world_fd(w, a->to), world_fd(w, a->from),
 			   offset(&a->from_off, a->from_ptr, &c->from_off), (size_t)a->len));
+	note_ends(w, a, c);
 }
 
 static void splice_run(struct world *w, const void *args, struct op_result *r)
