@@ -69,6 +69,8 @@ struct glimpse {
 /* torn or alien, never equal to another's */
 #define VALUE_STRANGE (UINT64_C(1) << 62)
 #define VALUE_STAMPED (UINT64_C(1) << 61)
+/* with bytes that nobody put */
+#define VALUE_FOREIGN (UINT64_C(1) << 60)
 
 /** trace_value() - the value of a sector of @stamp at place @at */
 static inline uint64_t trace_value(const struct sector_stamp *stamp, uint32_t at)

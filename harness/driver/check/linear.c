@@ -161,12 +161,12 @@ static void seen(struct story *s, const struct effect *e)
 {
 	begin(s, false);
 	tell_size(s, false, e->file, e->seen->size);
-	begin(s, true);
+	begin(s, e->grain != GRAIN_WHOLE);
 	for (size_t i = 0; i < e->seen->runs_count; i++) {
 		const struct sector_run *run = &e->seen->runs[i];
 
 		/* who loads word by word may see a sector change */
-		if (e->grain != GRAIN_WORD || !(run->value & VALUE_PARTIAL))
+		if (e->grain == GRAIN_SECTOR || !(run->value & VALUE_PARTIAL))
 			tell(s, false, e->file, run->first, run->count, run->value);
 	}
 }
