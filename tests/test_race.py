@@ -24,8 +24,8 @@ def fixture_place(tmp_path):
 
 def race(place, actors, name="race", **more):
     """A race for one file; what is not said is as small as it can be."""
-    top = {"files": {"a": {"size": "64K"}, "b": {"size": "64K"}}, "actors": actors, "after": ["linear"],
-           "race": {"budget_ms": 50}} | more
+    top = {"files": {"a": {"size": "64K"}, "b": {"size": "64K"}}, "actors": actors,
+           "after": ["linear"], "race": {"budget_ms": 50}} | more
     path = place.cases / f"{name}.json"
     path.write_text(json.dumps({"checks": "a test of races works", "why": ["gap:N1"],
                                 "strength": "must"} | top))

@@ -12,6 +12,7 @@
 	X(kmsg) \
 	X(linear) \
 	X(no_hang) \
+	X(origin) \
 	X(serial) \
 	X(sharing) \
 	X(space)

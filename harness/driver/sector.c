@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "sector.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /*
@@ -95,6 +96,18 @@ static unsigned int part(const uint64_t *words, unsigned int at, uint32_t tag,
 	return end - at;
 }
 
+/* Is what follows @at of puts or zeroes, in however many parts? */
+static bool is_mixed(const uint64_t *words, unsigned int at, uint32_t tag)
+{
+	struct sector_stamp stamp;
+	unsigned int count = 1;
+	int zero;
+
+	for (; at < SECTOR_WORDS && count; at += count)
+		count = part(words, at, tag, &stamp, &zero);
+	return count;
+}
+
 void sector_look(const void *bytes, uint32_t tag, struct sector *out)
 {
 	uint64_t words[SECTOR_WORDS];
@@ -114,4 +127,6 @@ void sector_look(const void *bytes, uint32_t tag, struct sector *out)
 	out->words = first;
 	if (first + second == SECTOR_WORDS)
 		out->kind = SECTOR_TORN;
+	else if (second && is_mixed(words, first + second, tag))
+		out->kind = SECTOR_MIXED;
 }

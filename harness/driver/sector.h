@@ -40,7 +40,9 @@ enum sector_kind {
 	SECTOR_ZERO,
 	/** @SECTOR_TORN: two parts, each of one put, or zeroes */
 	SECTOR_TORN,
-	/** @SECTOR_ALIEN: bytes that no put of this run wrote, or more than two parts */
+	/** @SECTOR_MIXED: more than two parts, each of one put, or zeroes */
+	SECTOR_MIXED,
+	/** @SECTOR_ALIEN: bytes among it that no put of this run wrote */
 	SECTOR_ALIEN,
 };
 

@@ -9,7 +9,10 @@ static uint64_t torn_value(const struct sector *s, uint32_t at, uint32_t strange
 {
 	if (s->kind == SECTOR_TORN && !s->stamp_zero)
 		return VALUE_PARTIAL | trace_value(&s->stamp, at);
-	return (s->kind == SECTOR_TORN ? VALUE_PARTIAL : 0) | VALUE_STRANGE | strange;
+	return (s->kind == SECTOR_TORN	  ? VALUE_PARTIAL
+		: s->kind == SECTOR_ALIEN ? VALUE_FOREIGN
+					  : 0) |
+	       VALUE_STRANGE | strange;
 }
 
 size_t trace_look(const void *bytes, size_t count, uint32_t first, uint32_t tag, uint32_t *strange,

@@ -69,6 +69,8 @@ struct glimpse {
 /* torn or alien, never equal to another's */
 #define VALUE_STRANGE (UINT64_C(1) << 62)
 #define VALUE_STAMPED (UINT64_C(1) << 61)
+/* with bytes that nobody put */
+#define VALUE_FOREIGN (UINT64_C(1) << 60)
 
 /** trace_value() - the value of a sector of @stamp at place @at */
 static inline uint64_t trace_value(const struct sector_stamp *stamp, uint32_t at)
@@ -106,8 +108,8 @@ enum effect_kind {
 	EFFECT_PUT,
 	/** @EFFECT_SEEN: .seen is what .file held */
 	EFFECT_SEEN,
-	/** @EFFECT_CLONE: [from_off, from_off + len) of .from is at .off of .file, too; all of it,
-	 * and its size, if len is CLONE_ALL */
+	/** @EFFECT_CLONE: [from_off, from_off + len) of .from is at .off of .file, too; up to the
+	 * end of .from if len is CLONE_ALL */
 	EFFECT_CLONE,
 	/** @EFFECT_ZERO: [off, off + len) of .file is zeroes, as far as the file goes */
 	EFFECT_ZERO,

@@ -15,6 +15,10 @@
 #include "../need.h"
 #include "../race.h"
 
+/* Clones whose destinations are looked after, in one round. */
+#define CLONES_MAX 64
+/* What a clone wrote that is not to be seen any more. */
+#define VALUE_HIDDEN (VALUE_PARTIAL | VALUE_STRANGE)
 /* Steps for choices among equal values, in one round. */
 #define BUDGET 200000
 
@@ -34,6 +38,10 @@ struct story {
 	size_t accesses_count, accesses_room;
 	/* files whose size the round changes other than by clones */
 	bool resized[SECTOR_FILES_MAX];
+	/* files that calls of the round read; those of whose clones something is hidden */
+	bool read[SECTOR_FILES_MAX], hidden[SECTOR_FILES_MAX];
+	struct effect clones[CLONES_MAX];
+	size_t clones_count;
 	/* the call whose effects are put in */
 	struct call now;
 	uint64_t inv, ret;
@@ -161,12 +169,12 @@ static void seen(struct story *s, const struct effect *e)
 {
 	begin(s, false);
 	tell_size(s, false, e->file, e->seen->size);
-	begin(s, true);
+	begin(s, e->grain != GRAIN_WHOLE);
 	for (size_t i = 0; i < e->seen->runs_count; i++) {
 		const struct sector_run *run = &e->seen->runs[i];
 
 		/* who loads word by word may see a sector change */
-		if (e->grain != GRAIN_WORD || !(run->value & VALUE_PARTIAL))
+		if (e->grain == GRAIN_SECTOR || !(run->value & VALUE_PARTIAL))
 			tell(s, false, e->file, run->first, run->count, run->value);
 	}
 }
@@ -181,49 +189,120 @@ static bool is_own(const struct effect *e, uint64_t value)
 	       (e->from != e->file || !(value & 0xffffff));
 }
 
+static const struct sector_run *run_at(const struct glimpse *g, uint32_t sector)
+{
+	for (size_t i = 0; i < g->runs_count; i++)
+		if (sector - g->runs[i].first < g->runs[i].count)
+			return &g->runs[i];
+	return NULL;
+}
+
+/*
+ * A clone of [low, high) of the destination that a put has hidden, or that never took place. What
+ * it wrote is known if nobody has written the source; if not, it is what nobody can read.
+ */
+static void clone_hidden(struct story *s, const struct effect *e, const struct race_file *from,
+			 uint32_t low, uint32_t high, int64_t by)
+{
+	for (uint32_t at = low; at < high; at++) {
+		const uint32_t place = (uint32_t)(at - by);
+		const struct sector_run *old = run_at(&from->before, place);
+		const struct sector_run *now = run_at(&from->after, place);
+
+		if (old && now && old->value == now->value) {
+			tell(s, false, e->from, place, 1, old->value);
+			tell(s, true, e->file, at, 1, trace_shift(old->value, by));
+		} else {
+			s->hidden[e->file] = true;
+			tell(s, true, e->file, at, 1, VALUE_HIDDEN);
+		}
+	}
+}
+
 static void clone_sectors(struct story *s, const struct effect *e, uint64_t len)
 {
-	const struct race_file *to = known(s, e->file);
-	const uint32_t from = sectors(e->from_off), first = sectors(e->off),
-		       end = first + sectors(len);
-	const int64_t by = (int64_t)first - from;
+	const struct race_file *to = known(s, e->file), *from = known(s, e->from);
+	const uint32_t first = sectors(e->off), end = first + sectors(len);
+	const int64_t by = (int64_t)first - sectors(e->from_off);
 
-	for (size_t i = 0; to && i < to->after.runs_count; i++) {
+	for (size_t i = 0; to && from && i < to->after.runs_count; i++) {
 		const struct sector_run *run = &to->after.runs[i];
 		const uint32_t low = run->first > first ? run->first : first;
 		const uint32_t high = run->first + run->count < end ? run->first + run->count : end;
 
-		if (low >= high || is_own(e, run->value))
+		if (low >= high)
 			continue;
-		tell(s, false, e->from, low - first + from, high - low,
+		if (is_own(e, run->value)) {
+			clone_hidden(s, e, from, low, high, by);
+			continue;
+		}
+		tell(s, false, e->from, (uint32_t)(low - by), high - low,
 		     trace_shift(run->value, -by));
 		tell(s, true, e->file, low, high - low, run->value);
 	}
 }
 
+/* Of two clones into one range, only what the later one wrote is there to be seen. */
+static void note_clone(struct story *s, const struct effect *e)
+{
+	s->read[e->from] = true;
+	for (size_t i = 0; i < s->clones_count; i++) {
+		const struct effect *o = &s->clones[i];
+
+		if (o->file == e->file && (o->len == CLONE_ALL || e->off < o->off + o->len) &&
+		    (e->len == CLONE_ALL || o->off < e->off + e->len))
+			world_error(s->w, "linear: two clones into one range of %s",
+				    s->w->files[e->file].path);
+	}
+	if (s->clones_count == CLONES_MAX)
+		world_error(s->w, "linear: at most %d clones in a round", CLONES_MAX);
+	else
+		s->clones[s->clones_count++] = *e;
+}
+
+/*
+ * How much a clone up to the end of its source was: where the destination has nothing behind it,
+ * its size tells; elsewhere the source must keep its size.
+ */
+static uint64_t clone_rest(struct story *s, const struct effect *e, const struct race_file *from,
+			   const struct race_file *to)
+{
+	const char *from_name = s->w->files[e->from].path, *to_name = s->w->files[e->file].path;
+	uint64_t len;
+
+	if (to->before.size > e->off) {
+		if (s->resized[e->from])
+			world_error(s->w,
+				    "linear: %s changes its size and is cloned into %s, which must "
+				    "be empty before each round",
+				    from_name, to_name);
+		return from->before.size > e->from_off ? from->before.size - e->from_off : 0;
+	}
+	if (s->resized[e->file])
+		world_error(s->w,
+			    "linear: %s is cloned up to its end into %s, whose size something else "
+			    "changes",
+			    from_name, to_name);
+	len = to->after.size > e->off ? to->after.size - e->off : 0;
+	tell_size(s, false, e->from, e->from_off + len);
+	tell_size(s, true, e->file, e->off + len);
+	return len;
+}
+
 static void clone(struct story *s, const struct effect *e)
 {
 	const struct race_file *from = known(s, e->from), *to = known(s, e->file);
-	uint64_t len = e->len;
 
 	if (!from || !to)
 		return;
 	begin(s, false);
-	if (len == CLONE_ALL && to->before.size == 0) {
-		len = to->after.size;
-		tell_size(s, false, e->from, len);
-		tell_size(s, true, e->file, len);
-	} else if (len == CLONE_ALL) {
-		len = from->before.size;
-		if (s->resized[e->from])
-			world_error(s->w,
-				    "linear: %s grows and is cloned into %s, which must be "
-				    "empty before each round",
-				    s->w->files[e->from].path, s->w->files[e->file].path);
+	if (e->len == CLONE_ALL) {
+		clone_sectors(s, e, clone_rest(s, e, from, to));
+		return;
 	}
-	if (e->off + len > to->before.size && e->len != CLONE_ALL)
-		tell_size(s, true, e->file, e->off + len);
-	clone_sectors(s, e, len);
+	if (e->off + e->len > to->before.size)
+		tell_size(s, true, e->file, e->off + e->len);
+	clone_sectors(s, e, e->len);
 }
 
 /* Nobody writes what is there already, so two ranges can only be equal where nothing was put. */
@@ -287,10 +366,15 @@ static void add_effect(struct story *s, const struct effect *e)
 	adders[e->kind](s, e);
 }
 
-static void note_resize(struct story *s, const struct effect *e)
+/* What must be known of a round before its effects are put in. */
+static void note_effect(struct story *s, const struct effect *e)
 {
 	if (e->kind == EFFECT_CUT || (e->kind == EFFECT_PUT && e->grows))
 		s->resized[e->file] = true;
+	else if (e->kind == EFFECT_SEEN)
+		s->read[e->file] = true;
+	else if (e->kind == EFFECT_CLONE)
+		note_clone(s, e);
 }
 
 /* Do something with every effect of every call that worked. */
@@ -393,10 +477,17 @@ static void judge_round(struct world *w)
 
 	s->w = w;
 	s->ops_count = s->accesses_count = 0;
+	s->clones_count = 0;
 	memset(s->resized, 0, sizeof(s->resized));
+	memset(s->read, 0, sizeof(s->read));
+	memset(s->hidden, 0, sizeof(s->hidden));
 	add_state(s, false);
-	each_effect(s, note_resize);
+	each_effect(s, note_effect);
 	each_effect(s, add_effect);
+	for (size_t i = 0; i < SECTOR_FILES_MAX; i++)
+		if (s->hidden[i] && s->read[i])
+			world_error(w, "linear: what was cloned into %s is written over and read",
+				    w->files[i].path);
 	add_state(s, true);
 	if (world_stopped(w))
 		return;

@@ -131,7 +131,7 @@ static size_t clone_range_effects(struct world *w, const void *args, const struc
 		.file = world_ofd(w, a->to)->file,
 		.from_off = a->from_off,
 		.off = a->to_off,
-		.len = a->len,
+		.len = a->len ? a->len : CLONE_ALL,
 	};
 	return 1;
 }

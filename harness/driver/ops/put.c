@@ -54,6 +54,7 @@ struct put_args {
 	uint64_t off, len;
 	struct opt_num within;
 	int how;
+	bool whole;
 };
 
 /** struct view - what is kept of one descriptor */
@@ -415,7 +416,9 @@ static size_t get_effects(struct world *w, const void *args, const struct op_res
 		return 0;
 	*out = (struct effect){
 		.kind = EFFECT_SEEN,
-		.grain = a->how == HOW_MMAP ? GRAIN_WORD : GRAIN_SECTOR,
+		.grain = a->whole	      ? GRAIN_WHOLE
+			 : a->how == HOW_MMAP ? GRAIN_WORD
+					      : GRAIN_SECTOR,
 		.file = world_ofd(w, a->fd)->file,
 		.seen = r->data,
 	};
@@ -452,6 +455,8 @@ static const struct argspec get_args[] = {
 	    .doc = "bytes, whole sectors of 512"),
 	ARG(WORD, struct put_args, how, .fallback = "call", .words = get_hows,
 	    .doc = "by which path"),
+	ARG(BOOL, struct put_args, whole,
+	    .doc = "judge it as if all of it were read at one instant, which nobody promises"),
 	ARG_END,
 };
 
