@@ -434,6 +434,8 @@ static bool absent(struct loader *l, const struct slot *s, uint64_t *set, uint64
 		*set |= bit;
 		return types[s->spec->type].text(l, s, s->spec->fallback);
 	}
+	if (s->spec->type == ARG_FD || s->spec->type == ARG_FILE || s->spec->type == ARG_MAP)
+		*(int *)s->out = NAME_NONE;
 	/* The data of a step that says nothing is its own. */
 	if (s->spec->type == ARG_DATA && l->step && !l->only_known_data)
 		*(struct data *)s->out = (struct data){ .pattern = l->step->pattern };

@@ -9,6 +9,7 @@
 
 #include "../trace.h"
 #include "../world.h"
+#include "mapped.h"
 #include "pointer.h"
 
 struct clone_args {
@@ -18,7 +19,8 @@ struct clone_args {
 struct clone_range_args {
 	int from, to;
 	uint64_t from_off, to_off, len;
-	int arg;
+	int arg, arg_in;
+	uint64_t arg_off;
 };
 
 static int clone_need(const void *args)
@@ -94,13 +96,24 @@ static void clone_range_run(struct world *w, const void *args, struct op_result 
 		.dest_offset = a->to_off,
 	};
 
-	RESULT(r, ioctl(world_fd(w, a->to), FICLONERANGE, pointer(a->arg, &range)));
+	struct mapped m = { 0 };
+	void *arg = pointer(a->arg, &range);
+
+	if (a->arg_in != NAME_NONE)
+		arg = mapped_place(w, a->arg_in, a->arg_off, &range, sizeof(range), &m, r);
+	if (r->harness)
+		return;
+	RESULT(r, ioctl(world_fd(w, a->to), FICLONERANGE, arg));
+	if (m.map)
+		mapped_take(&m, &range, sizeof(range), arg);
 }
 
 static void clone_range_apply(struct world *w, const void *args, const struct op_result *r)
 {
 	const struct clone_range_args *a = args;
 
+	if (a->arg_in != NAME_NONE)
+		mapped_apply(w, a->arg_in, a->arg_off, sizeof(struct file_clone_range));
 	apply(w, r, a->from, a->from_off, a->len, a->to, a->to_off);
 }
 
@@ -151,6 +164,9 @@ static const struct argspec clone_range_args[] = {
 	    .doc = "src_length in bytes; 0 is up to the source's end"),
 	ARG(WORD, struct clone_range_args, arg, .fallback = "good", .words = pointer_words,
 	    .doc = "where the argument struct is"),
+	ARG(FD, struct clone_range_args, arg_in,
+	    .doc = "it lies in a mapping of this file, which it is written into first"),
+	ARG(NUM, struct clone_range_args, arg_off, .doc = "there, at this offset in bytes"),
 	ARG_END,
 };
 

@@ -11,6 +11,7 @@
 
 #include "../trace.h"
 #include "../world.h"
+#include "mapped.h"
 #include "pointer.h"
 
 /* The VFS cuts longer requests (contract D7). */
@@ -29,7 +30,8 @@ struct dedupe_args {
 	struct list to;
 	struct opt_num count;
 	uint64_t reserved1, reserved2;
-	int arg;
+	int arg, arg_in;
+	uint64_t arg_off;
 };
 
 /* "expect": {"info": [{"status": "SAME", "bytes": "4B"}]} */
@@ -90,6 +92,8 @@ static void dedupe_run(struct world *w, const void *args, struct op_result *r)
 	/* The call may believe that there are as many as it is told. */
 	struct file_dedupe_range *range =
 		arena_alloc(w->arena, range_size(count > a->to.count ? count : a->to.count));
+	void *arg = pointer(a->arg, range);
+	struct mapped m = { 0 };
 
 	range->src_offset = a->from_off;
 	range->src_length = a->len;
@@ -103,7 +107,13 @@ static void dedupe_run(struct world *w, const void *args, struct op_result *r)
 		range->info[i].status = (int)target[i].status;
 		range->info[i].bytes_deduped = target[i].bytes;
 	}
-	RESULT(r, ioctl(world_fd(w, a->from), FIDEDUPERANGE, pointer(a->arg, range)));
+	if (a->arg_in != NAME_NONE)
+		arg = mapped_place(w, a->arg_in, a->arg_off, range, range_size(a->to.count), &m, r);
+	if (r->harness)
+		return;
+	RESULT(r, ioctl(world_fd(w, a->from), FIDEDUPERANGE, arg));
+	if (m.map)
+		mapped_take(&m, range, range_size(a->to.count), arg);
 	r->data = range;
 	if (!r->err)
 		r->text = reply_text(w, range, a->to.count);
@@ -174,7 +184,8 @@ static bool is_as_asked(struct world *w, const struct dedupe_args *a,
 		    range->dest_count == (uint16_t)(a->count.set ? a->count.value : a->to.count);
 
 	for (size_t i = 0; same && i < a->to.count; i++)
-		same = range->info[i].dest_fd == world_fd(w, t[i].fd) &&
+		/* an actor's descriptors are its own */
+		same = (w->round || range->info[i].dest_fd == world_fd(w, t[i].fd)) &&
 		       range->info[i].dest_offset == t[i].off &&
 		       range->info[i].reserved == (uint32_t)t[i].reserved;
 	return same;
@@ -189,6 +200,8 @@ static void dedupe_apply(struct world *w, const void *args, const struct op_resu
 
 	if (count > a->to.count)
 		count = a->to.count;
+	if (a->arg_in != NAME_NONE)
+		mapped_apply(w, a->arg_in, a->arg_off, range_size(a->to.count));
 	if (!is_as_asked(w, a, range))
 		world_fail(w, "what was asked for stays as it was, output fields apart",
 			   "offsets, lengths, descriptors or reserved fields became others");
@@ -298,6 +311,9 @@ static const struct argspec dedupe_args[] = {
 	ARG(NUM, struct dedupe_args, reserved2, .doc = "reserved2"),
 	ARG(WORD, struct dedupe_args, arg, .fallback = "good", .words = pointer_words,
 	    .doc = "where the argument struct is"),
+	ARG(FD, struct dedupe_args, arg_in,
+	    .doc = "it lies in a mapping of this file, which it is written into first"),
+	ARG(NUM, struct dedupe_args, arg_off, .doc = "there, at this offset in bytes"),
 	ARG_END,
 };
 
