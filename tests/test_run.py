@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -373,6 +374,48 @@ def wedged(request, tmp_path_factory):
     yield out
     thread.join()
     place.close()
+
+
+# As time(1) does it: the most that any one process of the run had in memory, in KiB.
+PEAK = """import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)"""
+LARGE = {"off": "0", "len": "16M"}
+
+
+@pytest.mark.parametrize("steps", [
+    [{"op": op, "fd": "a", "how": "call"} | LARGE for op in ["write", *["read"] * 4]],
+    [{"op": op, "fd": "a", "how": "mmap"} | LARGE for op in ["write", *["read"] * 4]],
+    [{"op": "map", "fd": "a", "as": "m"} | LARGE, *[{"op": "load", "map": "m"} | LARGE] * 4]],
+    ids=["call", "mmap", "load"])
+def test_memory(place, steps):
+    """A point needs room for what one step moves, 16 MiB at most, and for what it has mapped."""
+    path = place.case("large", *steps, files={"a": {"size": "16M"}})
+    done = place.run(path, before=[sys.executable, "-c", PEAK])
+    assert (done.code, done.counts) == (0, {"pass": 1})
+    assert int(done.err) < 64 << 10
+
+
+@pytest.mark.parametrize("steps, how", [
+    [[{"op": "read", "fd": "b"} | LARGE], "read"],
+    [[{"op": "map", "fd": "b", "as": "m"} | LARGE, {"op": "load", "map": "m"} | LARGE],
+     "mapping m"]], ids=["read", "load"])
+def test_wrong_bytes_at_the_end_of_much(place, steps, how):
+    """What a step reads is compared to its end, and what is wrong there is named."""
+    size, tail = 1 << 20, 100
+    steps = [step | {"len": str(size + tail)} for step in steps]
+    path = place.case("tail", {"op": "copy_range", "from": "a", "from_off": "0", "to": "b",
+                               "to_off": "0", "len": str(size + tail), "loop": True}, *steps,
+                      files={"a": {"size": str(size + tail)}, "b": {}})
+    done = place.run(path, env={"LD_PRELOAD": str(COWBELL.parent / "libcowbell-mutants.so"),
+                                "COWBELL_MUTANT": "copy-range-spoils-tail"})
+    assert done.code == 1
+    (case,) = done.cases
+    assert case["place"] == f"steps[{len(steps)}]"
+    assert re.fullmatch(rf"b\[(\d+)\.\.{size + tail}\) holds zeroes, wanted a@\1 \({how}\)",
+                        case["seen"])
+    assert size <= int(case["seen"].split("..")[0][2:]) < size + tail
 
 
 @needs_root

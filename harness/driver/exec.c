@@ -302,19 +302,10 @@ static void note_answer(struct world *w, const struct step *s, const struct op_r
 	json_object_set_new(w->exec->answers, key, json_string(result_text(w, r)));
 }
 
-static void run_steps(struct world *w, const struct step *steps, size_t count);
-
-static void run_step(struct world *w, const struct step *s)
+static void call_and_judge(struct world *w, const struct step *s)
 {
 	struct op_result r = { 0 };
 
-	run_steps(w, s->first, s->first_count);
-	if (stopped(w))
-		return;
-	w->step = s;
-	w->exec->doing = args_text(w->arena, w->point, s);
-	tell_now(w);
-	world_look(w);
 	raised = 0;
 	s->op->run(w, s->args, &r);
 	if (!r.sig)
@@ -323,12 +314,27 @@ static void run_step(struct world *w, const struct step *s)
 	if (r.harness) {
 		world_error(w, "%s: the harness's own part failed: %s", s->op->name,
 			    strerror(r.harness));
-		return;
+	} else {
+		if (s->observe)
+			world_observe(w, s->observe, json_string(result_text(w, &r)));
+		note_answer(w, s, &r);
+		judge(w, s, &r);
 	}
-	if (s->observe)
-		world_observe(w, s->observe, json_string(result_text(w, &r)));
-	note_answer(w, s, &r);
-	judge(w, s, &r);
+	free(r.bytes);
+}
+
+static void run_steps(struct world *w, const struct step *steps, size_t count);
+
+static void run_step(struct world *w, const struct step *s)
+{
+	run_steps(w, s->first, s->first_count);
+	if (stopped(w))
+		return;
+	w->step = s;
+	w->exec->doing = args_text(w->arena, w->point, s);
+	tell_now(w);
+	world_look(w);
+	call_and_judge(w, s);
 	for (size_t i = 0; i < w->point->after_count && !stopped(w); i++)
 		if (w->point->after[i]->step)
 			w->point->after[i]->step(w);
