@@ -412,9 +412,11 @@ int world_remount(struct world *w, const char *hook)
 			world_read_back(w, f, false);
 			forget(w, f);
 		}
-		/* The last moment for a store into a mapping to show. */
-		if (f->maps && f->model)
+		/* The last moment for a store into a mapping to show, and for what was only in
+		 * memory to be forgotten. */
+		if ((f->maps || f->midway) && f->model)
 			f->model->mtime = f->model->ctime = TOUCH_MAY;
+		f->midway = false;
 	}
 	drop_everything(w);
 	err = w->hook ? w->hook(w, hook) : -ENOSYS;

@@ -35,6 +35,9 @@ struct wfile {
 	/** @maps: how many writable shared mappings there are: time stamps may then move by
 	 * themselves */
 	unsigned int maps;
+	/** @midway: a call failed when it had begun; the time stamps that it moved may be in memory
+	 * only, and the old ones come back with the inode */
+	bool midway;
 	/** @known: what statx said after the last step */
 	struct {
 		bool valid;
