@@ -627,6 +627,26 @@ def test_resume_on_another_filesystem(place):
 ## Verdicts
 
 
+@needs_root
+@pytest.mark.parametrize("size, verdict", [("1", "pass"), ("1B", "pass"), ("1B+1", "error")])
+def test_sharing_that_nobody_can_see(place, size, verdict):
+    """Where FIEMAP knows no place, sharing was not judged, and the point must not say so.
+
+    Data of a block at most may lie in the inode, where there is nothing to share.
+    """
+    path = place.case("a", {"op": "fsync", "fd": "a"}, files={"a": {"size": size}},
+                      after=["sharing"])
+    with filesystem("ext4", place.top) as directory:
+        seen = place.run(path, directory=directory)
+        done = place.run(path, directory=directory, env={
+            "LD_PRELOAD": str(COWBELL.parent / "libcowbell-mutants.so"),
+            "COWBELL_MUTANT": "fiemap-hides-places"})
+    assert seen.verdicts == [("a", "pass")]
+    assert done.verdicts == [("a", verdict)]
+    if verdict == "error":
+        assert done.cases[0]["reason"].startswith("sharing: nothing could be judged: ")
+
+
 def quirks(place, *some, **more):
     """A file of quirks for the filesystem that the tests run on."""
     fs_type = place.run(place.case("look")).run["filesystem"]["type"]
