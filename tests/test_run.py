@@ -22,8 +22,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from run_place import (COWBELL, GATE, GATE_FILES, RED, WRITE, Place, children, filesystem, lines_of,
-                       mounted, proc, state_of, wait_for)
+from run_place import (COWBELL, GATE, GATE_FILES, PATIENCE_SECONDS, RED, WRITE, Place, children,
+                       filesystem, lines_of, mounted, proc, state_of, wait_for)
 
 pytestmark = pytest.mark.skipif(not COWBELL.exists(), reason="the driver is not built")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -274,6 +274,25 @@ def test_kill(place, steps):
     assert (folder / "p0" / "gate").exists()
     done = place.run(place.case("small"))
     assert (done.code, done.err) == (0, "")
+
+
+@needs_root
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_limit_after_a_kill(place, sig):
+    """A quota would outlive everybody, so a guard turns it off whatever becomes of the driver."""
+    def limited(directory):
+        return subprocess.run(["btrfs", "qgroup", "show", directory], capture_output=True,
+                              check=False).returncode == 0
+
+    path = place.case("gated", {"op": "limit_quota", "fd": "a", "room": "1M"}, *GATE,
+                      files=GATE_FILES)
+    with filesystem("btrfs", place.top) as directory:
+        run = place.start("--dedicated", path, directory=directory)
+        run.child_at_gate()
+        assert limited(directory)
+        run.process.send_signal(sig)
+        run.process.wait(PATIENCE_SECONDS)
+        wait_for(lambda: not limited(directory) and not place.processes(), 5)
 
 
 @pytest.mark.parametrize("sig, reason", [

@@ -33,6 +33,7 @@
 	X(fssetxattr) \
 	X(fsync) \
 	X(getxattr) \
+	X(limit_quota) \
 	X(link) \
 	X(load) \
 	X(make_room) \

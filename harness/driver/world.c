@@ -19,6 +19,7 @@
 #include <linux/openat2.h>
 
 #include "op.h"
+#include "ops/quota.h"
 #include "ops/special.h"
 
 /* A number that no descriptor of ours has: far above all that are open, below the usual limit. */
@@ -445,6 +446,7 @@ int world_remount(struct world *w, const char *hook)
 
 void world_teardown(struct world *w)
 {
+	quota_teardown();
 	special_teardown(w);
 	drop_everything(w);
 	for (size_t i = 0; i < w->point->maps_count; i++)
