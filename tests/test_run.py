@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -21,8 +22,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from run_place import (COWBELL, GATE, GATE_FILES, RED, WRITE, Place, children, filesystem, lines_of,
-                       mounted, proc, state_of, wait_for)
+from run_place import (COWBELL, GATE, GATE_FILES, PATIENCE_SECONDS, RED, WRITE, Place, children,
+                       filesystem, lines_of, mounted, proc, state_of, wait_for)
 
 pytestmark = pytest.mark.skipif(not COWBELL.exists(), reason="the driver is not built")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -275,6 +276,25 @@ def test_kill(place, steps):
     assert (done.code, done.err) == (0, "")
 
 
+@needs_root
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_limit_after_a_kill(place, sig):
+    """A quota would outlive everybody, so a guard turns it off whatever becomes of the driver."""
+    def limited(directory):
+        return subprocess.run(["btrfs", "qgroup", "show", directory], capture_output=True,
+                              check=False).returncode == 0
+
+    path = place.case("gated", {"op": "limit_quota", "fd": "a", "room": "1M"}, *GATE,
+                      files=GATE_FILES)
+    with filesystem("btrfs", place.top) as directory:
+        run = place.start("--dedicated", path, directory=directory)
+        run.child_at_gate()
+        assert limited(directory)
+        run.process.send_signal(sig)
+        run.process.wait(PATIENCE_SECONDS)
+        wait_for(lambda: not limited(directory) and not place.processes(), 5)
+
+
 @pytest.mark.parametrize("sig, reason", [
     (signal.SIGSEGV, "crash: SIGSEGV at steps[1]"),
     (signal.SIGABRT, "crash: SIGABRT at steps[1]"),
@@ -373,6 +393,48 @@ def wedged(request, tmp_path_factory):
     yield out
     thread.join()
     place.close()
+
+
+# As time(1) does it: the most that any one process of the run had in memory, in KiB.
+PEAK = """import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)"""
+LARGE = {"off": "0", "len": "16M"}
+
+
+@pytest.mark.parametrize("steps", [
+    [{"op": op, "fd": "a", "how": "call"} | LARGE for op in ["write", *["read"] * 4]],
+    [{"op": op, "fd": "a", "how": "mmap"} | LARGE for op in ["write", *["read"] * 4]],
+    [{"op": "map", "fd": "a", "as": "m"} | LARGE, *[{"op": "load", "map": "m"} | LARGE] * 4]],
+    ids=["call", "mmap", "load"])
+def test_memory(place, steps):
+    """A point needs room for what one step moves, 16 MiB at most, and for what it has mapped."""
+    path = place.case("large", *steps, files={"a": {"size": "16M"}})
+    done = place.run(path, before=[sys.executable, "-c", PEAK])
+    assert (done.code, done.counts) == (0, {"pass": 1})
+    assert int(done.err) < 64 << 10
+
+
+@pytest.mark.parametrize("steps, how", [
+    [[{"op": "read", "fd": "b"} | LARGE], "read"],
+    [[{"op": "map", "fd": "b", "as": "m"} | LARGE, {"op": "load", "map": "m"} | LARGE],
+     "mapping m"]], ids=["read", "load"])
+def test_wrong_bytes_at_the_end_of_much(place, steps, how):
+    """What a step reads is compared to its end, and what is wrong there is named."""
+    size, tail = 1 << 20, 100
+    steps = [step | {"len": str(size + tail)} for step in steps]
+    path = place.case("tail", {"op": "copy_range", "from": "a", "from_off": "0", "to": "b",
+                               "to_off": "0", "len": str(size + tail), "loop": True}, *steps,
+                      files={"a": {"size": str(size + tail)}, "b": {}})
+    done = place.run(path, env={"LD_PRELOAD": str(COWBELL.parent / "libcowbell-mutants.so"),
+                                "COWBELL_MUTANT": "copy-range-spoils-tail"})
+    assert done.code == 1
+    (case,) = done.cases
+    assert case["place"] == f"steps[{len(steps)}]"
+    assert re.fullmatch(rf"b\[(\d+)\.\.{size + tail}\) holds zeroes, wanted a@\1 \({how}\)",
+                        case["seen"])
+    assert size <= int(case["seen"].split("..")[0][2:]) < size + tail
 
 
 @needs_root
@@ -582,6 +644,26 @@ def test_resume_on_another_filesystem(place):
 
 
 ## Verdicts
+
+
+@needs_root
+@pytest.mark.parametrize("size, verdict", [("1", "pass"), ("1B", "pass"), ("1B+1", "error")])
+def test_sharing_that_nobody_can_see(place, size, verdict):
+    """Where FIEMAP knows no place, sharing was not judged, and the point must not say so.
+
+    Data of a block at most may lie in the inode, where there is nothing to share.
+    """
+    path = place.case("a", {"op": "fsync", "fd": "a"}, files={"a": {"size": size}},
+                      after=["sharing"])
+    with filesystem("ext4", place.top) as directory:
+        seen = place.run(path, directory=directory)
+        done = place.run(path, directory=directory, env={
+            "LD_PRELOAD": str(COWBELL.parent / "libcowbell-mutants.so"),
+            "COWBELL_MUTANT": "fiemap-hides-places"})
+    assert seen.verdicts == [("a", "pass")]
+    assert done.verdicts == [("a", verdict)]
+    if verdict == "error":
+        assert done.cases[0]["reason"].startswith("sharing: nothing could be judged: ")
 
 
 def quirks(place, *some, **more):

@@ -129,6 +129,18 @@ static void close_own(struct actor *a, const struct world *theirs)
 	}
 }
 
+/* What was read goes where the controller sees it, too. */
+static void keep_bytes(struct actor *a, struct op_result *r)
+{
+	uint8_t *bytes = r->bytes;
+
+	if (!bytes)
+		return;
+	r->bytes = arena_alloc(a->world.arena, (size_t)r->ret + 1);
+	memcpy(r->bytes, bytes, (size_t)r->ret);
+	free(bytes);
+}
+
 static void run_step(struct actor *a, const struct step *s, uint32_t number, uint32_t turn)
 {
 	struct trace *t = a->trace;
@@ -148,6 +160,7 @@ static void run_step(struct actor *a, const struct step *s, uint32_t number, uin
 	inv = clock_ns();
 	s->op->run(&a->world, s->args, &e->result);
 	ret = clock_ns();
+	keep_bytes(a, &e->result);
 	e->inv = a->inv ? a->inv : inv;
 	e->ret = a->ret ? a->ret : ret;
 	if (e->inv <= last)

@@ -66,20 +66,13 @@ static void explain(struct world *w, const char *file, const char *how, uint64_t
 		   held, name_seg(w, want), how);
 }
 
-bool world_compare(struct world *w, const char *file, const char *how, uint64_t off,
-		   const void *bytes, size_t len, const struct rope *want, uint64_t want_off)
+/* A piece of what world_compare() is given; @wanted has room for it. */
+static bool compare_piece(struct world *w, const char *file, const char *how, uint64_t off,
+			  const uint8_t *bytes, uint8_t *wanted, size_t len,
+			  const struct rope *want, uint64_t want_off)
 {
-	const uint8_t *at = bytes;
-	uint8_t *wanted;
 	bool good = true;
 
-	if (!len)
-		return true;
-	wanted = malloc(len);
-	if (!wanted) {
-		world_error(w, "no memory to compare %zu bytes", len);
-		return false;
-	}
 	rope_fill(want, want_off, wanted, len, w->tag);
 	for (size_t done = 0; done < len && good;) {
 		const struct seg s = rope_at(want, want_off + done);
@@ -88,19 +81,34 @@ bool world_compare(struct world *w, const char *file, const char *how, uint64_t 
 
 		if (s.pattern != PATTERN_ANY) {
 			w->checked.bytes += part;
-			good = !memcmp(at + done, wanted + done, part);
+			good = !memcmp(bytes + done, wanted + done, part);
 		}
-		while (!good && at[done + i] == wanted[done + i])
+		while (!good && bytes[done + i] == wanted[done + i])
 			i++;
 		if (!good) {
 			const struct seg rest = rope_at(want, want_off + done + i);
 
-			explain(w, file, how, off + done + i, at + done + i, wanted + done + i,
+			explain(w, file, how, off + done + i, bytes + done + i, wanted + done + i,
 				part - i, &rest);
 		}
 		done += part;
 	}
-	free(wanted);
+	return good;
+}
+
+bool world_compare(struct world *w, const char *file, const char *how, uint64_t off,
+		   const void *bytes, size_t len, const struct rope *want, uint64_t want_off)
+{
+	static uint8_t wanted[PIECE_BYTES];
+	const uint8_t *at = bytes;
+	bool good = true;
+
+	for (size_t done = 0; done < len && good; done += PIECE_BYTES) {
+		const size_t part = len - done < PIECE_BYTES ? len - done : PIECE_BYTES;
+
+		good = compare_piece(w, file, how, off + done, at + done, wanted, part, want,
+				     want_off + done);
+	}
 	return good;
 }
 
@@ -217,33 +225,41 @@ bool world_read_back(struct world *w, struct wfile *f, bool direct)
 	return good;
 }
 
-bool world_read_map(struct world *w, int map)
+/* A piece of a mapping, from @done bytes after its start on; @copy has room for it. */
+static bool read_map_piece(struct world *w, int map, uint64_t done, uint8_t *copy, size_t len)
 {
 	const struct wmap *m = &w->maps[map];
 	const struct wfile *f = &w->files[m->file];
+	const char *name = w->point->maps[map];
+
+	if (guard_copy(copy, m->addr + done, len)) {
+		world_fail(w, world_text(w, "the mapping of %s can be read", f->path),
+			   "a load raises SIGBUS or SIGSEGV");
+		return false;
+	}
+	if (!m->shared)
+		return world_compare(w, name, "private mapping", done, copy, len, &m->own, done);
+	return world_compare(w, f->path, world_text(w, "mapping %s", name), m->off + done, copy,
+			     len, &f->model->rope, m->off + done);
+}
+
+bool world_read_map(struct world *w, int map)
+{
+	static uint8_t copy[PIECE_BYTES];
+	const struct wmap *m = &w->maps[map];
+	const struct wfile *f = &w->files[m->file];
 	uint64_t len, size;
-	uint8_t *copy;
-	bool good;
+	bool good = true;
 
 	if (!m->addr || !f->model || m->off >= f->model->rope.size)
 		return true;
 	size = f->model->rope.size;
 	len = m->len < size - m->off ? m->len : size - m->off;
-	copy = malloc(len);
-	if (!copy) {
-		world_error(w, "no memory to look at a mapping of %" PRIu64 " bytes", len);
-		return false;
+	for (uint64_t done = 0; done < len && good; done += PIECE_BYTES) {
+		const uint64_t rest = len - done;
+
+		good = read_map_piece(w, map, done, copy,
+				      rest < PIECE_BYTES ? (size_t)rest : PIECE_BYTES);
 	}
-	good = guard_copy(copy, m->addr, len) == 0;
-	if (!good)
-		world_fail(w, world_text(w, "the mapping of %s can be read", f->path),
-			   "a load raises SIGBUS or SIGSEGV");
-	else if (m->shared)
-		good = world_compare(w, f->path, world_text(w, "mapping %s", w->point->maps[map]),
-				     m->off, copy, len, &f->model->rope, m->off);
-	else
-		good = world_compare(w, w->point->maps[map], "private mapping", 0, copy, len,
-				     &m->own, 0);
-	free(copy);
 	return good;
 }

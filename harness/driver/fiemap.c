@@ -16,10 +16,10 @@
 
 #define BATCH 256
 
-#define NOT_LOCATED \
-	(FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_ENCODED | \
-	 FIEMAP_EXTENT_DATA_ENCRYPTED | FIEMAP_EXTENT_NOT_ALIGNED | FIEMAP_EXTENT_DATA_INLINE | \
-	 FIEMAP_EXTENT_DATA_TAIL)
+#define NOT_ALLOCATED \
+	(FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_NOT_ALIGNED | \
+	 FIEMAP_EXTENT_DATA_INLINE | FIEMAP_EXTENT_DATA_TAIL)
+#define NOT_LOCATED (NOT_ALLOCATED | FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_DATA_ENCRYPTED)
 
 static int append(struct fiemap_list *l, const struct fiemap_extent *e)
 {
@@ -102,6 +102,11 @@ void fiemap_free(struct fiemap_list *l)
 bool fiemap_located(const struct fiemap_piece *p)
 {
 	return !(p->flags & NOT_LOCATED);
+}
+
+bool fiemap_allocated(const struct fiemap_piece *p)
+{
+	return !(p->flags & NOT_ALLOCATED);
 }
 
 bool fiemap_shared(const struct fiemap_piece *p)

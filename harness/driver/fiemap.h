@@ -46,6 +46,12 @@ void fiemap_free(struct fiemap_list *l);
  */
 bool fiemap_located(const struct fiemap_piece *p);
 
+/**
+ * fiemap_allocated() - does the piece have blocks, though not each byte need be where the address
+ * says (compressed, encrypted)?
+ */
+bool fiemap_allocated(const struct fiemap_piece *p);
+
 /** fiemap_shared() - does the kernel say that others share the piece? */
 bool fiemap_shared(const struct fiemap_piece *p);
 

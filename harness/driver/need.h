@@ -35,6 +35,7 @@
 	X(SWAP, "swap", "a file can be made a swap file") \
 	X(RECLAIM, "reclaim", "blocks allocated in advance can be had back at once") \
 	X(FILL, "fill", "the filesystem can be filled up, and files removed all the same") \
+	X(QUOTA, "quota", "what a subvolume of btrfs holds can be limited") \
 	X(FREEZE, "freeze", "FIFREEZE and FITHAW") \
 	X(DROP_CACHES, "drop_caches", "/proc/sys/vm/drop_caches") \
 	X(ROOT, "root", "the caller is root in the initial user namespace") \

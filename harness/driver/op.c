@@ -35,6 +35,7 @@
 	X(fsync) \
 	X(get) \
 	X(getxattr) \
+	X(limit_quota) \
 	X(link) \
 	X(load) \
 	X(make_room) \

@@ -35,6 +35,9 @@ struct op_result {
 	const char *text;
 	/** @data: for the op's own .apply and .check, from the world's arena */
 	void *data;
+	/** @bytes: the same for what was read, which is too much to keep: from malloc(), or NULL;
+	 * the executor frees it after the step */
+	uint8_t *bytes;
 };
 
 /** struct op - one op */

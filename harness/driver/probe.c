@@ -50,6 +50,7 @@ static void (*const trials[NEED_COUNT])(struct lab *) = {
 	[NEED_SWAP] = try_swap,
 	[NEED_RECLAIM] = try_reclaim,
 	[NEED_FILL] = try_fill,
+	[NEED_QUOTA] = try_quota,
 	[NEED_FREEZE] = try_freeze,
 	[NEED_DROP_CACHES] = try_drop_caches,
 	[NEED_ROOT] = try_root,

@@ -22,6 +22,7 @@
 #include "caps.h"
 #include "op.h"
 #include "probe_lab.h"
+#include "quota.h"
 #include "reclaim.h"
 #include "swapfile.h"
 #include "uapi.h"
@@ -279,6 +280,30 @@ void try_fill(struct lab *l)
 		return;
 	if (fallocate(l->fd[0], FALLOC_FL_KEEP_SIZE, LAB_SIZE, LAB_SIZE))
 		lab_refused(l, "fallocate with FALLOC_FL_KEEP_SIZE", errno);
+}
+
+void try_quota(struct lab *l)
+{
+	struct undo u;
+	int err;
+
+	if (!has_dedicated(l))
+		return;
+	err = undo_begin(&u, l->dirfd, quota_on, quota_off, GUARD_S);
+	if (err == -EBUSY) {
+		lab_no(l, "there are quotas already, which are not ours");
+		return;
+	}
+	if (err) {
+		refused_to_us(l, "BTRFS_IOC_QUOTA_CTL", -err);
+		return;
+	}
+	err = quota_limit(l->dirfd, LAB_SIZE);
+	if (err)
+		lab_broken(l, "BTRFS_IOC_QGROUP_LIMIT: %s", errno_name(-err));
+	err = undo_end(&u);
+	if (err)
+		lab_broken(l, "BTRFS_IOC_QUOTA_CTL, to turn it off: %s", errno_name(-err));
 }
 
 void try_freeze(struct lab *l)

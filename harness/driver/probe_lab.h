@@ -100,6 +100,7 @@ void try_extsize(struct lab *l);
 void try_swap(struct lab *l);
 void try_reclaim(struct lab *l);
 void try_fill(struct lab *l);
+void try_quota(struct lab *l);
 void try_freeze(struct lab *l);
 void try_drop_caches(struct lab *l);
 void try_root(struct lab *l);

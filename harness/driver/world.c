@@ -19,6 +19,7 @@
 #include <linux/openat2.h>
 
 #include "op.h"
+#include "ops/quota.h"
 #include "ops/special.h"
 
 /* A number that no descriptor of ours has: far above all that are open, below the usual limit. */
@@ -412,9 +413,11 @@ int world_remount(struct world *w, const char *hook)
 			world_read_back(w, f, false);
 			forget(w, f);
 		}
-		/* The last moment for a store into a mapping to show. */
-		if (f->maps && f->model)
+		/* The last moment for a store into a mapping to show, and for what was only in
+		 * memory to be forgotten. */
+		if ((f->maps || f->midway) && f->model)
 			f->model->mtime = f->model->ctime = TOUCH_MAY;
+		f->midway = false;
 	}
 	drop_everything(w);
 	err = w->hook ? w->hook(w, hook) : -ENOSYS;
@@ -443,6 +446,7 @@ int world_remount(struct world *w, const char *hook)
 
 void world_teardown(struct world *w)
 {
+	quota_teardown();
 	special_teardown(w);
 	drop_everything(w);
 	for (size_t i = 0; i < w->point->maps_count; i++)

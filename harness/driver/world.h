@@ -37,6 +37,9 @@ struct wfile {
 	unsigned int maps;
 	/** @raced: actors work on it, so the model does not know what is in it */
 	bool raced;
+	/** @midway: a call failed when it had begun; the time stamps that it moved may be in memory
+	 * only, and the old ones come back with the inode */
+	bool midway;
 	/** @known: what statx said after the last step */
 	struct {
 		bool valid;

@@ -121,6 +121,21 @@ static long flag_first_only(struct call *c)
 	return ret;
 }
 
+static long hide_places(struct call *c)
+{
+	struct fiemap *map = c->arg;
+	const long ret = call_real(c);
+
+	for (unsigned int i = 0; !ret && i < map->fm_mapped_extents && i < map->fm_extent_count;
+	     i++) {
+		map->fm_extents[i].fe_physical = 0;
+		map->fm_extents[i].fe_flags &= FIEMAP_EXTENT_LAST;
+		map->fm_extents[i].fe_flags |= FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC;
+		acted();
+	}
+	return ret;
+}
+
 static long lose_middle_extent(struct call *c)
 {
 	struct fiemap *map = c->arg;
@@ -217,6 +232,8 @@ const struct mutant query_mutants[] = {
 	      "the next read comes from a wrong place"),
 	QUERY("fiemap-flags-only-first", "fiemap", CALL_FIEMAP, flag_first_only,
 	      "shared blocks behind the first extent are counted twice"),
+	QUERY("fiemap-hides-places", "fiemap", CALL_FIEMAP, hide_places,
+	      "nobody can tell whether blocks are shared"),
 	QUERY("fiemap-loses-middle-extent", "fiemap", CALL_FIEMAP, lose_middle_extent,
 	      "data between others is said to be a hole"),
 	QUERY("fiemap-ignores-start", "fiemap", CALL_FIEMAP, ignore_start,

@@ -4,7 +4,8 @@
  * that ought to be common: shared, copied, unknown (inline, compressed, delayed: the address proves
  * nothing). "Copied" is wrong where the call promises to share. Blocks that the model keeps apart
  * and FIEMAP shows at one address are always wrong. The SHARED flag must be set on what two owners
- * hold, and clear on what has but one.
+ * hold, and clear on what has but one. Where all answers are unknown, the point is an error: it
+ * would say that sharing is right when nobody has looked.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -47,6 +48,9 @@ struct sharing {
 	size_t runs_count;
 	/** @sure: where sharing is promised; @maybe: where it is the filesystem's choice */
 	struct tally sure, maybe;
+	/** @located: pieces whose addresses were held against those of all others; @alone: pieces
+	 * whose flag was held against the model */
+	uint64_t located, alone;
 };
 
 /* The piece that byte @off lies in; NULL in a hole. */
@@ -318,8 +322,9 @@ static void judge_alone(struct sharing *s, size_t i)
 	for (size_t k = 0; k < run->view->list.count; k++) {
 		const struct fiemap_piece *p = &run->view->list.piece[k];
 
-		if (p->logical >= end || p->logical + p->len <= run->off || !fiemap_located(p))
+		if (p->logical >= end || p->logical + p->len <= run->off || !fiemap_allocated(p))
 			continue;
+		s->alone++;
 		s->w->checked.shared_blocks++;
 		if (fiemap_shared(p) && !part_is_common(s, run->view, p) &&
 		    !flag_goes(s, run->view, p->logical))
@@ -340,6 +345,28 @@ static void tell(struct sharing *s, const char *key, const struct tally *t)
 					(json_int_t)t->copied, "unknown", (json_int_t)t->unknown));
 }
 
+static bool judged(const struct sharing *s)
+{
+	return s->sure.shared || s->sure.copied || s->maybe.shared || s->maybe.copied || s->alone ||
+	       s->located > 1;
+}
+
+/* Data of a block at most may lie in the inode (btrfs): then there is nothing to share. */
+static bool may_be_inline(const struct sharing *s)
+{
+	for (size_t i = 0; i < s->runs_count; i++)
+		if (s->runs[i].off + s->runs[i].seg.len > s->w->model.block)
+			return false;
+	return true;
+}
+
+static void count_located(struct sharing *s)
+{
+	for (size_t i = 0; i < s->views_count; i++)
+		for (size_t k = 0; k < s->views[i].list.count; k++)
+			s->located += fiemap_located(&s->views[i].list.piece[k]);
+}
+
 static void sharing_finish(struct world *w)
 {
 	struct sharing s = { .w = w };
@@ -356,6 +383,10 @@ static void sharing_finish(struct world *w)
 				judge_pieces(&s, &s.views[i], &s.views[k]);
 		tell(&s, "sharing_blocks", &s.sure);
 		tell(&s, "optional_sharing_blocks", &s.maybe);
+		count_located(&s);
+		if (!judged(&s) && !may_be_inline(&s))
+			world_error(w, "sharing: nothing could be judged: FIEMAP shows no extent "
+				       "with an address of its own");
 	}
 	for (size_t i = 0; i < s.views_count; i++)
 		fiemap_free(&s.views[i].list);

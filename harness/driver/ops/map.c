@@ -168,8 +168,12 @@ static void load_run(struct world *w, const void *args, struct op_result *r)
 
 	if (!from)
 		return;
-	r->data = arena_alloc(w->arena, (size_t)a->len);
-	r->sig = guard_copy(r->data, from, (size_t)a->len);
+	r->bytes = malloc((size_t)a->len + 1);
+	if (!r->bytes) {
+		r->harness = ENOMEM;
+		return;
+	}
+	r->sig = guard_copy(r->bytes, from, (size_t)a->len);
 	r->ret = r->sig ? -1 : (int64_t)a->len;
 }
 
@@ -185,7 +189,7 @@ static void load_apply(struct world *w, const void *args, const struct op_result
 	wanted = m->shared ? rope_slice(&w->files[m->file].model->rope, file_off(w, a), a->len)
 			   : rope_slice(&m->own, a->off, a->len);
 	world_compare(w, m->shared ? w->files[m->file].path : "private mapping", how,
-		      m->shared ? file_off(w, a) : a->off, r->data, (size_t)a->len, &wanted, 0);
+		      m->shared ? file_off(w, a) : a->off, r->bytes, (size_t)a->len, &wanted, 0);
 	rope_free(&wanted);
 }
 

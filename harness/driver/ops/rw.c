@@ -317,16 +317,10 @@ static void write_apply(struct world *w, const void *args, const struct op_resul
 static void read_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct rw_args *a = args;
-	uint8_t *buf = buffer(a, r);
-	uint64_t got;
 
-	if (!buf)
-		return;
-	transfer(w, a, false, buf, r);
-	got = r->ret < 0 || r->harness ? 0 : (uint64_t)r->ret < a->len ? (uint64_t)r->ret : a->len;
-	if (got)
-		r->data = memcpy(arena_alloc(w->arena, (size_t)got), buf, (size_t)got);
-	free(buf);
+	r->bytes = buffer(a, r);
+	if (r->bytes)
+		transfer(w, a, false, r->bytes, r);
 }
 
 static void read_pipe(struct world *w, const struct rw_args *a, struct rope *pipe,
@@ -340,7 +334,7 @@ static void read_pipe(struct world *w, const struct rw_args *a, struct rope *pip
 			   "read returns %" PRIu64, done);
 		return;
 	}
-	if (!world_compare(w, w->point->fds[a->fd], "pipe", 0, r->data, (size_t)done, pipe, 0))
+	if (!world_compare(w, w->point->fds[a->fd], "pipe", 0, r->bytes, (size_t)done, pipe, 0))
 		return;
 	rest = rope_slice(pipe, done, pipe->size - done);
 	rope_free(pipe);
@@ -377,7 +371,7 @@ static void read_apply(struct world *w, const void *args, const struct op_result
 	if (done) {
 		struct rope wanted = rope_slice(&m->rope, start, done);
 
-		world_compare(w, world_file(w, a->fd)->path, "read", start, r->data, (size_t)done,
+		world_compare(w, world_file(w, a->fd)->path, "read", start, r->bytes, (size_t)done,
 			      &wanted, 0);
 		rope_free(&wanted);
 	}
