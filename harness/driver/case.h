@@ -247,11 +247,12 @@ enum handler {
 /** struct interrupt - "interrupt": a call, and a signal that is sent again and again while it runs
  */
 struct interrupt {
-	/** @call: the call; @each: what runs before each time, and restores what the call changed
-	 */
+	/** @call: the call */
 	struct step call;
-	struct step *each;
-	size_t each_count;
+	/** @each: what runs before each time, and restores what the call changed; @then: what runs
+	 * after a call that has returned */
+	struct step *each, *then;
+	size_t each_count, then_count;
 	/** @signal: its number; @handler: an enum handler */
 	int signal, handler;
 	/** @shots: how many signals are sent */

@@ -13,9 +13,9 @@
 /* What B and P stand for while a case is only checked. */
 static const struct units nominal = { .block = 4096, .page = 4096 };
 
-static const char *const top_keys[] = { "checks",    "why",	  "strength",  "needs", "tags",
-					"vary",	     "except",	  "files",     "steps", "after",
-					"timeout_s", "no_mutant", "interrupt", NULL };
+static const char *const top_keys[] = { "checks", "why",       "strength",  "needs", "tags",
+					"vary",	  "except",    "files",	    "steps", "interrupt",
+					"after",  "timeout_s", "no_mutant", NULL };
 
 static const char *const required_keys[] = { "checks", "why", "strength" };
 

@@ -37,8 +37,8 @@ const struct argspec interrupt_args[] = {
 		   "installed with SA_RESTART"),
 	ARG(NUM, struct interrupt, shots, .fallback = "24", .max = SHOTS_MAX,
 	    .doc = "how many signals are sent, each in a call of its own"),
-	ARG(FLAGS, struct interrupt, allow, .required = true, .words = lefts,
-	    .doc = "what the files may hold after a call that a signal met"),
+	ARG(FLAGS, struct interrupt, allow, .fallback = "nothing+all", .words = lefts,
+	    .doc = "what a file that the call changes may hold after a signal"),
 	ARG(BOOL, struct interrupt, cuts,
 	    .doc = "at least half of the signals must end the call before all is done"),
 	ARG(BOOL, struct interrupt, once,
@@ -46,39 +46,44 @@ const struct argspec interrupt_args[] = {
 	ARG_END,
 };
 
-static const char *const step_keys[] = { "call", "each", NULL };
+static const char *const step_keys[] = { "each", "call", "then", NULL };
 
-static bool read_each(struct loader *l, const struct at *at, json_t *list, struct interrupt *in)
+/* The data that the next step writes if it names none. */
+static const char *own_pattern(struct loader *l, const struct interrupt *in)
+{
+	return arena_printf(l->arena, "step%zu",
+			    l->p->steps_count + in->each_count + in->then_count);
+}
+
+static bool read_list(struct loader *l, const struct at *at, json_t *list, struct interrupt *in,
+		      struct step **steps, size_t *count)
 {
 	json_t *object;
 	size_t i;
 
+	if (!list)
+		return true;
 	if (!json_is_array(list) || !json_array_size(list))
-		return load_wrong(l, at,
-				  "must be a list of steps, not empty: what the call has "
-				  "changed is to be restored before the next");
+		return load_wrong(l, at, "must be a list of steps, not empty");
 	if (json_array_size(list) > LOAD_STEPS_MAX)
 		return load_wrong(l, at, "at most %d steps", LOAD_STEPS_MAX);
-	in->each = arena_alloc(l->arena, json_array_size(list) * sizeof(*in->each));
+	*steps = arena_alloc(l->arena, json_array_size(list) * sizeof(**steps));
 	json_array_foreach (list, i, object) {
-		const size_t number = l->p->steps_count + in->each_count;
+		const char *pattern = own_pattern(l, in);
 
 		if (json_is_null(object))
 			continue;
-		if (!load_step(l, AT_INDEX(at, i), object,
-			       arena_printf(l->arena, "step%zu", number),
-			       &in->each[in->each_count++]))
+		if (!load_step(l, AT_INDEX(at, i), object, pattern, &(*steps)[(*count)++]))
 			return false;
 	}
-	return in->each_count || load_wrong(l, at, "vary leaves no step");
+	return *count || load_wrong(l, at, "vary leaves no step");
 }
 
 static bool read_call(struct loader *l, const struct at *at, json_t *object, struct interrupt *in)
 {
-	const size_t number = l->p->steps_count + in->each_count;
 	struct nearest n;
 
-	if (!load_step(l, at, object, arena_printf(l->arena, "step%zu", number), &in->call))
+	if (!load_step(l, at, object, own_pattern(l, in), &in->call))
 		return false;
 	if (in->call.op->interruptible)
 		return true;
@@ -111,12 +116,18 @@ bool interrupt_read(struct loader *l, json_t *object)
 		return load_wrong(l, AT_KEY(at, "shots"), "must be at least 1");
 	if (!in->allow)
 		return load_wrong(l, AT_KEY(at, "allow"), "must allow something");
-	for (size_t i = 0; step_keys[i]; i++)
-		if (!json_object_get(object, step_keys[i]))
-			return load_wrong(l, at, "\"%s\" is missing", step_keys[i]);
+	if (!json_object_get(object, "call"))
+		return load_wrong(l, at, "\"call\" is missing");
+	if (!json_object_get(object, "each"))
+		return load_wrong(l, at,
+				  "\"each\" is missing: what the call has changed is to be "
+				  "restored before the next");
 	l->p->interrupt = in;
 	/* Where one CPU makes the call and another sends the signal, a third process disturbs. */
 	l->p->alone = true;
-	return read_each(l, AT_KEY(at, "each"), json_object_get(object, "each"), in) &&
-	       read_call(l, AT_KEY(at, "call"), json_object_get(object, "call"), in);
+	return read_list(l, AT_KEY(at, "each"), json_object_get(object, "each"), in, &in->each,
+			 &in->each_count) &&
+	       read_call(l, AT_KEY(at, "call"), json_object_get(object, "call"), in) &&
+	       read_list(l, AT_KEY(at, "then"), json_object_get(object, "then"), in, &in->then,
+			 &in->then_count);
 }
