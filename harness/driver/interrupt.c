@@ -680,6 +680,7 @@ static void judge_sweep(struct sweep *s)
 {
 	struct world *w = s->w;
 
+	exec_begin(w, &s->in->call, world_text(w, ", with %s", signal_word(s)));
 	if (s->bad)
 		world_fail(w, world_text(w, "%s", allowed_words(s)),
 			   "%" PRIu64 " of %" PRIu64 " calls left something else; the first: %s",
