@@ -193,13 +193,13 @@ static _Noreturn void be_victim(const struct sweep *s, const struct shot *shot, 
 	_exit(0);
 }
 
-/* Has the process ended? Waits for it, but not for longer than @wait_ns. */
+/* Has the process ended? Waits for it, but not for longer than @wait_ns; 0 is for ever. */
 static bool ended(int pidfd, uint64_t wait_ns)
 {
 	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
 	const struct timespec wait = timespec_of(wait_ns);
 
-	return ppoll(&fd, 1, &wait, NULL) > 0;
+	return ppoll(&fd, 1, wait_ns ? &wait : NULL, NULL) > 0;
 }
 
 /* SIGSTOP: see it stop, and let it go on. */
@@ -235,7 +235,8 @@ static enum fate fate_of(struct shot *shot, const struct interrupt *in, const si
 
 static void watch(const struct sweep *s, struct shot *shot, pid_t pid, int pidfd)
 {
-	const uint64_t limit_ns = LIMIT_NS + LIMIT_TIMES * s->undisturbed_ns;
+	/* Undisturbed calls may take as long as the point may. */
+	const uint64_t limit_ns = shot->armed ? LIMIT_NS + LIMIT_TIMES * s->undisturbed_ns : 0;
 	const bool stops = shot->armed && s->in->signal == SIGSTOP;
 	siginfo_t info = { 0 };
 

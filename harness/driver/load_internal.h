@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the parts of the loader share. load.c reads the top level, load_expand.c makes the points of
- * the cross product, load_files.c reads "files", load_step.c steps and their twins, load_interrupt.c
- * "interrupt", load_args.c the arguments of ops, load_why.c sources, load_text.c has names and messages.
+ * the cross product, load_files.c reads "files", load_step.c steps and their twins,
+ * load_interrupt.c "interrupt", load_args.c the arguments of ops, load_why.c sources, load_text.c
+ * has names and messages.
  */
 #ifndef COWBELL_LOAD_INTERNAL_H
 #define COWBELL_LOAD_INTERNAL_H
