@@ -5,6 +5,7 @@ sendfile moves data on every filesystem, so these tests run anywhere, without ro
 """
 
 import os
+import re
 import signal
 import subprocess
 
@@ -68,15 +69,8 @@ def test_what_is_left_must_be_allowed(place):
     assert case["verdict"] == "fail", case
     assert case["allowed"] == "nothing or all"
     assert "b is new up to " in case["seen"] and " of 2097152 bytes" in case["seen"]
-    assert case["trace"][-2].startswith("sendfile from=a from_off=0 to=b len=2097152, SIGKILL after")
+    assert "to=b len=2097152, SIGKILL after " in case["trace"][-2]
     assert case["place"] == "interrupt.call"
-
-
-def test_signals_that_miss_the_call(place):
-    case = run(place, sweep(length="0"))
-    assert case["verdict"] == "error", case
-    assert case["reason"].startswith("only ")
-    assert case["reason"].endswith(" of 64 signals landed inside the call")
 
 
 def test_each_must_restore(place):
@@ -106,28 +100,48 @@ def test_copy_that_ignores_signals(place):
     assert case["seen"].startswith("0 of ")
 
 
-def build_library(folder, body):
-    """A library to be preloaded, in which sendfile() has this body."""
+def preload(folder, body):
+    """A library in which sendfile() does this if the process has a handler for SIGUSR1."""
     source, library = folder / "preload.c", folder / "preload.so"
-    source.write_text("#include <signal.h>\n#include <stddef.h>\n#include <unistd.h>\n"
-                      f"long sendfile64(int out, int in, long *off, size_t len)\n{{ {body} }}\n"
-                      "long sendfile(int out, int in, long *off, size_t len)\n"
-                      "{ return sendfile64(out, in, off, len); }\n")
+    source.write_text("""
+        #define _GNU_SOURCE
+        #include <signal.h>
+        #include <sys/syscall.h>
+        #include <unistd.h>
+        ssize_t sendfile64(int out, int in, off_t *off, size_t len)
+        {
+            struct sigaction act;
+            sigaction(SIGUSR1, NULL, &act);
+            if (act.sa_handler != SIG_DFL) { BODY }
+            return syscall(SYS_sendfile, out, in, off, len);
+        }
+        ssize_t sendfile(int out, int in, off_t *off, size_t len)
+        {
+            return sendfile64(out, in, off, len);
+        }
+        """.replace("BODY", body))
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     return {"LD_PRELOAD": str(library)}
 
 
 def test_process_that_crashes(place):
-    env = build_library(place.top, "return raise(SIGSEGV);")
-    case = run(place, sweep(), env=env)
+    case = run(place, sweep(), env=preload(place.top, "raise(SIGSEGV);"))
     assert (case["verdict"], case["reason"]) == \
         ("error", "the process that makes the call ended by itself, status 11")
 
 
 def test_call_that_never_ends(place):
-    env = build_library(place.top, "for (;;) pause();")
-    case = run(place, sweep(), "--timeout", "1", env=env)
+    case = run(place, sweep(), "--timeout", "2", env=preload(place.top, "for (;;) pause();"))
     assert case["verdict"] == "fail" and case["reason"].startswith("hang"), case
+
+
+def test_signals_that_miss_the_call(place):
+    """All but those that come just before the call, which the library does not see."""
+    env = preload(place.top, "signal(SIGUSR1, SIG_IGN);")
+    write = {"op": "write", "fd": "a", "off": "2M", "len": "8M"}
+    case = run(place, sweep(length="10M", shots=8), env=env, steps=[write])
+    assert case["verdict"] == "error", case
+    assert re.match(r"only [0-3] of 32 signals landed inside the call$", case["reason"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
