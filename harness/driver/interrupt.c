@@ -274,6 +274,8 @@ static bool fire(struct sweep *s, struct shot *shot)
 	pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0) {
 		world_error(w, "cannot start a process to be interrupted: %s", strerror(errno));
+		if (pid > 0 && !kill(pid, SIGKILL))
+			waitpid(pid, NULL, 0);
 		return false;
 	}
 	watch(s, shot, pid, pidfd);
@@ -676,6 +678,12 @@ static void report(struct sweep *s)
 		world_observe(s->w, "latency_ns", latency_json(s));
 }
 
+/* A sweep in which most signals come too early or too late has tried little. */
+static bool too_few(const struct sweep *s)
+{
+	return s->hits < (s->planned + 1) / 2;
+}
+
 /* What can be said only when all calls are made. */
 static void judge_sweep(struct sweep *s)
 {
@@ -686,7 +694,7 @@ static void judge_sweep(struct sweep *s)
 		world_fail(w, world_text(w, "%s", allowed_words(s)),
 			   "%" PRIu64 " of %" PRIu64 " calls left something else; the first: %s",
 			   s->bad, s->shots, s->first_bad);
-	else if (s->hits < s->planned / 2)
+	else if (too_few(s))
 		world_error(w, "only %" PRIu64 " of %" PRIu64 " signals landed inside the call",
 			    s->hits, s->shots);
 	else if (s->in->cuts && s->cuts < s->hits / 2)
@@ -721,7 +729,7 @@ void interrupt_run(struct world *w, double budget)
 	};
 	bool good = set_up(&s, budget);
 
-	for (int i = 0; good && i < EXTENSIONS && s.hits <= s.planned / 2; i++)
+	for (int i = 0; good && i < EXTENSIONS && too_few(&s); i++)
 		good = volley(&s);
 	if (good)
 		judge_sweep(&s);

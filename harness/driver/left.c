@@ -61,7 +61,6 @@ void left_feed(struct leftover *l, const void *bytes, size_t len, void *scratch)
 {
 	const uint8_t *now = bytes;
 	uint8_t *wanted = scratch;
-	/* Where all is as after, as most often, nothing needs to be looked at twice. */
 	size_t done = 0;
 
 	while (done < len) {
