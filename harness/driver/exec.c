@@ -18,6 +18,7 @@
 
 #include "args.h"
 #include "check.h"
+#include "interrupt.h"
 #include "op.h"
 #include "ops/process.h"
 #include "race.h"
@@ -335,6 +336,57 @@ static void run_steps(struct world *w, const struct step *steps, size_t count)
 		run_step(w, &steps[i]);
 }
 
+bool exec_steps(struct world *w, const struct step *steps, size_t count)
+{
+	run_steps(w, steps, count);
+	return !world_stopped(w);
+}
+
+void exec_begin(struct world *w, const struct step *s, const char *how)
+{
+	w->step = s;
+	w->exec->doing = world_text(w, "%s%s", args_text(w->arena, w->point, s), how);
+	tell_now(w);
+	world_look(w);
+}
+
+const char *exec_result(const struct world *w, const struct op_result *r)
+{
+	return result_text(w, r);
+}
+
+bool exec_apply(struct world *w, const struct op_result *r)
+{
+	if (r->err)
+		allow_touch(w, r->err);
+	w->checked.results++;
+	if (w->step->op->apply && (!r->err || w->step->op->apply_errors))
+		w->step->op->apply(w, w->step->args, r);
+	world_settle(w);
+	return !world_stopped(w);
+}
+
+void exec_trace(struct world *w, const char *result)
+{
+	trace(w, result);
+}
+
+size_t exec_trace_length(const struct world *w)
+{
+	return json_array_size(w->exec->trace);
+}
+
+void exec_trace_cut(struct world *w, size_t length)
+{
+	while (json_array_size(w->exec->trace) > length)
+		json_array_remove(w->exec->trace, json_array_size(w->exec->trace) - 1);
+}
+
+bool exec_over(const struct world *w)
+{
+	return world_stopped(w);
+}
+
 /* Everything is read back: through the cache, through what is still mapped, and from the disk. */
 static void read_all(struct world *w)
 {
@@ -363,6 +415,8 @@ static void run_point(struct world *w)
 	run_steps(w, p->steps, p->steps_count);
 	if (p->race && !world_stopped(w))
 		race_run(w, &(struct race_options){ env->budget, env->round });
+	if (p->interrupt && !world_stopped(w))
+		interrupt_run(w, env->budget);
 	world_doing(w, NULL, NULL);
 	process_teardown(w);
 	if (!world_stopped(w))

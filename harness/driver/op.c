@@ -73,6 +73,7 @@
 	X(syncfs) \
 	X(thaw) \
 	X(tick) \
+	X(tile) \
 	X(truncate) \
 	X(unlink) \
 	X(unmap) \
