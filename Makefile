@@ -210,11 +210,12 @@ unit: $(UNIT_PROGRAMS)	## the unit tests, under the address and undefined-behavi
 		"$$program" || { echo "again: make unit, or after it: $$program"; exit 1; }; \
 	done
 
-$(BUILD)/perf/linear: tests/perf/linear.c $(patsubst %,$(BUILD)/obj/harness/driver/%.o,arena linear \
-		linear_build linear_explain linear_find)
+LINEAR_OBJECTS := $(filter $(BUILD)/obj/harness/driver/linear%.o,$(OBJECTS)) \
+	$(BUILD)/obj/harness/driver/arena.o
+$(BUILD)/perf/linear: tests/perf/linear.c harness/driver/linear.h $(LINEAR_OBJECTS)
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(PLAIN_FLAGS) $(LDFLAGS) -o $@ $^ -lm
+	$(Q)$(CC) $(PLAIN_FLAGS) $(LDFLAGS) -o $@ $(filter-out %.h,$^) -lm
 
 .PHONY: linear-bench
 linear-bench: $(BUILD)/perf/linear	## how fast the snapshot oracle is, and how its time grows

@@ -29,7 +29,8 @@ struct linear_access {
 
 /** struct linear_op - one operation */
 struct linear_op {
-	/** @inv, @ret: when it was called and when it came back, in ns of one clock */
+	/** @inv, @ret: when it was called and when it came back, in ns of one clock; UINT64_MAX:
+	 * never. What ends when another begins is not before it. */
 	uint64_t inv, ret;
 	/** @actor: operations of one actor took place in the order in which they stand */
 	uint32_t actor;
@@ -45,12 +46,14 @@ struct linear_op {
 
 /** struct linear_history - what was seen */
 struct linear_history {
-	/** @ops: what is there before anything is an operation with inv == ret == 0 */
+	/** @ops: fewer than 2^32; one with inv == ret == 0 is what was there at first, before all
+	 * that is not, whatever its actor */
 	const struct linear_op *ops;
 	size_t ops_count;
 	const struct linear_access *accesses;
 	/**
-	 * @name: words for operation @op ("clone a -> b by cloner"), for explanations
+	 * @name: words for operation @op ("clone a -> b by cloner"), for explanations; may be
+	 * NULL
 	 */
 	void (*name)(void *context, size_t op, char *out, size_t size);
 	void *context;
@@ -73,12 +76,14 @@ struct linear_result {
 
 /**
  * linear_check() - judge a history
- * @budget: how many steps may be spent on choices between equal values; when it is used up the
- * answer is LINEAR_UNKNOWN
+ * @budget: how many steps may be spent on choices between equal values; a step is to move one
+ * operation in time to see whether a choice is possible, some 10 ns. When it is used up the answer
+ * is LINEAR_UNKNOWN, unless what leaves no choice is illegal already. The explanation of a choice
+ * that has no way out may cost that again for each of a few dozen trials.
  *
  * Exact where every register has one writer at a time; where writers of one register overlap, only
- * what is wrong in every order of theirs is illegal. O(n log n) in the number of operations and
- * accesses.
+ * what is wrong in every order of theirs is illegal, and not all of that is noticed. O(n log n) in
+ * the number of operations and accesses, and linear in how many operations overlap.
  */
 void linear_check(const struct linear_history *h, uint64_t budget, struct linear_result *out);
 

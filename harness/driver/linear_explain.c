@@ -512,18 +512,29 @@ static bool tell_alternatives(struct story *s)
 	return true;
 }
 
-/* Whoever wrote that value there around that time. */
-static void blame_writers(struct story *s, const struct read *read)
+/* What a read may have seen, where that is open; NULL: it is not. */
+static const struct choice *find_choice(const struct graph *g, const struct read *read)
 {
-	const struct graph *g = s->g;
-	const uint32_t low = g->low[read->access];
+	for (size_t i = 0; i < g->choice_count; i++) {
+		if (g->choice[i].access == read->access)
+			return &g->choice[i];
+	}
+	return NULL;
+}
 
-	for (uint32_t k = g->segment[low].start; k < g->segment[low].end; k++) {
-		const struct node *w = &g->node[g->write[k].node];
+/* Blames those that may have been seen, or names them. */
+static void tell_writers(struct story *s, const struct choice *c, bool aloud)
+{
+	for (uint32_t k = 0; k < c->all; k++) {
+		const struct candidate *seen = &s->g->candidate[c->candidate + k];
+		const uint32_t op = op_of(s->g, s->g->write[seen->first].node);
 
-		if (g->write[k].value == g->h->accesses[read->access].value &&
-		    w->inv <= g->ret[read->op] && w->op != read->op)
-			blame(s, w->op);
+		if (aloud) {
+			add(s, k ? " or " : " from ");
+			add_op(s, op);
+		} else {
+			blame(s, op);
+		}
 	}
 }
 
@@ -532,20 +543,26 @@ static void tell_reads(struct story *s, const struct read *read, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		blame(s, read[i].op);
-	for (size_t i = 0; i < count; i++)
-		blame_writers(s, &read[i]);
 	for (size_t i = 0; i < count; i++) {
+		if (find_choice(s->g, &read[i]))
+			tell_writers(s, find_choice(s->g, &read[i]), false);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct choice *c = find_choice(s->g, &read[i]);
+
 		if (!i || read[i].op != read[i - 1].op) {
 			add(s, "%s", i ? ", " : "");
 			add_op(s, read[i].op);
 			add(s, " saw ");
 		} else {
-			add(s, " and ");
+			add(s, ", and ");
 		}
-		add_register(s, s->g->low[read[i].access]);
+		add_register(s, c ? c->segment : s->g->low[read[i].access]);
 		add(s, " as %#" PRIx64, s->g->h->accesses[read[i].access].value);
+		if (c)
+			tell_writers(s, c, true);
 	}
-	add(s, ": whichever of the equal writes each saw, no order explains all of it");
+	add(s, ": whichever each saw, no order explains all of it");
 }
 
 static void tell_choice(struct story *s, uint64_t budget)

@@ -442,6 +442,65 @@ static void test_linear__punches(void **state)
 	assert_int_equal(r.verdict, LINEAR_UNKNOWN);
 }
 
+/* Either register was 0 twice during the read, but never both at once: each choice is possible by
+ * itself, and no two are together. */
+static void test_linear__choices_that_contradict(void **state)
+{
+	static const struct {
+		uint32_t sector;
+		uint64_t value;
+	} puts[] = { { 1, 9 }, { 0, 1 }, { 1, 0 }, { 1, 2 }, { 0, 0 }, { 0, 3 }, { 1, 0 } };
+	struct history h = begin(1, 2);
+	size_t reader;
+
+	(void)state;
+	for (size_t i = 0; i < 7; i++)
+		put(&h, 1000 * i + 1000, 1000 * i + 1500, puts[i].sector, 1, puts[i].value);
+	reader = op(&h, "read by reader", 2, 1600, 20000);
+	saw(&h, 0, 0, 1, 0);
+	saw(&h, 0, 1, 1, 0);
+	expect_illegal(
+		&h, BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8),
+		"read by reader [0.000..18.400 us] saw sector 0 of file 0 as 0 from initial "
+		"contents or put 0 by writer [3.400..3.900 us], and sector 1 of file 0 as 0 "
+		"from put 0 by writer [1.400..1.900 us] or put 0 by writer [5.400..5.900 us]: "
+		"whichever each saw, no order explains all of it");
+	h.access[h.op[reader].access + 1].value = 2;
+	expect_legal(&h);
+}
+
+/* What began after the write that was seen comes after the read, whoever else wrote. */
+static void test_linear__torn_write_after_overlapping_ones(void **state)
+{
+	struct history h = begin(2, 2);
+
+	(void)state;
+	put(&h, 1000, 4000, 0, 1, 1);
+	op(&h, "put 2 by another", 9, 2000, 5000);
+	wrote(&h, 0, 0, 1, 2);
+	put(&h, 6000, 9000, 0, 2, 3);
+	clone(&h, 7000, 8000, 1, 1, 3);
+	expect_illegal(
+		&h, BIT(3) | BIT(4),
+		"clone 0->1 by cloner [1.000..2.000 us] saw sector 1 of file 0 as put 3 by "
+		"writer [0.000..3.000 us] left it, but sector 0 of file 0 before it: a write "
+		"was seen in part");
+	h.access[h.op[4].access + 1].value = 0;
+	expect_legal(&h);
+}
+
+/* It does not matter which of them was seen, so there is no choice to be made. */
+static void test_linear__equal_writes_in_a_row(void **state)
+{
+	struct history h = begin(2, 2);
+
+	(void)state;
+	put(&h, 1000, 2000, 0, 1, 7);
+	put(&h, 3000, 4000, 0, 1, 7);
+	clone(&h, 500, 9000, 1, 7, 0);
+	assert_int_equal(judge_with(&h, 0).verdict, LINEAR_LEGAL);
+}
+
 /* What is contradictory without any choice is so without any budget. */
 static void test_linear__no_budget(void **state)
 {
@@ -825,6 +884,8 @@ struct random_history {
 	uint32_t files, sectors, actors;
 	/** @patience: how long operations last, at most */
 	uint64_t patience, next_value;
+	/** @few_values: hardly a read knows what it saw */
+	bool few_values;
 	/** @owner: by register: the one actor that writes it; NOBODY: any */
 	uint32_t owner[ALL_INDEXES];
 	/** @copy: by access: the access whose value it writes, or itself */
@@ -850,6 +911,8 @@ static void one_access(struct random_history *r, bool write, uint32_t file, uint
 /* Some of them repeat. */
 static uint64_t any_value(struct random_history *r)
 {
+	if (r->few_values)
+		return below(2);
 	return one_in(4) ? below(3) : r->next_value++;
 }
 
@@ -1052,6 +1115,7 @@ static void draw_legal(struct random_history *r, uint32_t ops, bool owned)
 			    : one_in(2) ? 20
 					: 80,
 		.next_value = 100,
+		.few_values = one_in(4),
 	};
 	r->h = begin(r->files, r->sectors);
 	for (uint32_t f = 0; f < r->files; f++)
@@ -1198,7 +1262,8 @@ static void test_linear__agrees_with_brute_force(void **state)
 		assert_int_equal(t->unknown, 0);
 	}
 	assert_int_equal(tally[0].missed, 0);
-	assert_true(tally[1].missed < tally[1].illegal / 4);
+	/* as good as it is now */
+	assert_true(tally[1].missed < tally[1].illegal / 40);
 }
 
 /* Longer ones, in which many equal values leave many choices. */
@@ -1241,6 +1306,9 @@ int main(void)
 		cmocka_unit_test(test_linear__value_from_nowhere),
 		cmocka_unit_test(test_linear__size),
 		cmocka_unit_test(test_linear__punches),
+		cmocka_unit_test(test_linear__choices_that_contradict),
+		cmocka_unit_test(test_linear__torn_write_after_overlapping_ones),
+		cmocka_unit_test(test_linear__equal_writes_in_a_row),
 		cmocka_unit_test(test_linear__no_budget),
 		cmocka_unit_test(test_linear__split_reads),
 		cmocka_unit_test(test_linear__split_write),
