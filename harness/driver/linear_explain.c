@@ -110,12 +110,30 @@ static void add_op(struct story *s, uint32_t op)
 
 static void add_register(struct story *s, uint32_t segment)
 {
+	const struct linear_history *h = s->g->h;
 	const struct segment *r = &s->g->segment[segment];
+	char file[64];
 
-	if (r->first == LINEAR_SIZE)
-		add(s, "the size of file %" PRIu32, r->file);
+	if (h->name_file)
+		h->name_file(h->context, r->file, file, sizeof(file));
 	else
-		add(s, "sector %" PRIu32 " of file %" PRIu32, r->first, r->file);
+		snprintf(file, sizeof(file), "file %" PRIu32, r->file);
+	if (r->first == LINEAR_SIZE)
+		add(s, "the size of %s", file);
+	else
+		add(s, "sector %" PRIu32 " of %s", r->first, file);
+}
+
+static void add_value(struct story *s, uint64_t value)
+{
+	const struct linear_history *h = s->g->h;
+	char text[96];
+
+	if (h->name_value)
+		h->name_value(h->context, value, text, sizeof(text));
+	else
+		snprintf(text, sizeof(text), "%#" PRIx64, value);
+	add(s, "%s", text);
 }
 
 static bool before(const struct graph *g, uint32_t write, uint32_t other)
@@ -240,7 +258,9 @@ static void tell_read(struct story *s)
 	add_op(s, op_of(g, g->bad_node));
 	add(s, " saw ");
 	add_register(s, g->bad_segment);
-	add(s, " as %#" PRIx64 ", a value that nobody wrote there", g->bad_value);
+	add(s, " as ");
+	add_value(s, g->bad_value);
+	add(s, ", a value that nobody wrote there");
 }
 
 /* Who comes between others in program order is not to blame. */

@@ -446,6 +446,24 @@ static void name_op(void *context, size_t op, char *out, size_t size)
 	}
 }
 
+static void name_file(void *context, uint32_t file, char *out, size_t size)
+{
+	const struct story *s = context;
+
+	snprintf(out, size, "%s", s->w->point->files[file].name);
+}
+
+static void name_value(void *context, uint64_t value, char *out, size_t size)
+{
+	const struct story *s = context;
+
+	/* sizes are small numbers, sectors never are */
+	if (value & (VALUE_STAMPED | VALUE_STRANGE) || value == VALUE_ZERO)
+		trace_value_text(s->w->point, value, out, size);
+	else
+		snprintf(out, size, "%" PRIu64, value);
+}
+
 /* What cannot be anybody's is said in better words than "nobody wrote that". */
 static bool strange(struct story *s)
 {
@@ -498,6 +516,8 @@ static void judge_round(struct world *w)
 		.ops_count = s->ops_count,
 		.accesses = s->accesses,
 		.name = name_op,
+		.name_file = name_file,
+		.name_value = name_value,
 		.context = s,
 	};
 	linear_check(&h, BUDGET, &result);
