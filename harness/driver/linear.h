@@ -56,7 +56,7 @@ struct linear_history {
 	 * NULL
 	 */
 	void (*name)(void *context, size_t op, char *out, size_t size);
-	/** @name_file, @name_value: words for a file ("b") and for a value ("put 7 of writer"); NULL
+	/** @name_file, @name_value: words for a file ("b") and a value ("put 7 of writer"); NULL
 	 * shows their numbers */
 	void (*name_file)(void *context, uint32_t file, char *out, size_t size);
 	void (*name_value)(void *context, uint64_t value, char *out, size_t size);
