@@ -1,0 +1,462 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The plots of a report: PLOTS is the table; one entry adds a plot.
+
+A plot makes charts out of benchmark results, each of which is written as NAME.dat and NAME.gp, so
+that anyone can draw it again with gnuplot, and drawn as NAME.svg. What it looks like is a script
+in reports/plots; style.gp comes before each of them.
+"""
+
+import html
+import re
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Callable, Iterator, Sequence
+
+from .report_bench import AIDS, Cell, Measured, labels, show_bytes
+from .results import Line, is_number
+from .tools import TOOL_SECONDS, find_tool
+
+Number = int | float
+# More rows than these make no picture; all of them are in the page's tables.
+FOREST_ROWS = 60
+STRIP_ROWS = 40
+STRIP_SAMPLES = 400
+TIMELINE_SAMPLES = 4000
+# Methods of one kind have one colour of style.gp; those of a kind differ in their points.
+FAMILIES = (("clone", 1), ("reflink=always", 1), ("ficlone", 1), ("dedupe", 2),
+            ("copy_file_range", 3), ("copy_range", 3), ("cfr", 3), ("sendfile", 3), ("splice", 3),
+            ("uring", 5), ("direct", 6), ("mmap", 7), ("cp", 8), ("fio", 8), ("dd", 8),
+            ("read", 4), ("rw", 4))
+
+
+@dataclass
+class Series:
+    """A block of a chart's data: a label and rows of numbers or text."""
+
+    label: str
+    rows: list[tuple[Number | str, ...]]
+    colour: int = 1
+
+
+@dataclass
+class Chart:
+    """One picture: its file name without ending, what it shows, its data, and what its script
+    is told besides."""
+
+    name: str
+    title: str
+    columns: str
+    series: list[Series]
+    settings: dict[str, Number | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison: what cowbell compare wrote, and what to call it."""
+
+    label: str
+    document: Line
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A kind of picture: the script in reports/plots, what a reader is told, and how its charts
+    are made of the benchmark results and comparisons of a report."""
+
+    script: str
+    title: str
+    caption: str
+    charts: Callable[[Sequence[Measured], Sequence[Compared]], Iterator[Chart]]
+
+
+def plain(text: object) -> str:
+    """A text that can stand in a quoted string of a data file or script."""
+    return re.sub(r"[\x00-\x1f\x7f\"\\`]", " ", str(text)).replace("'", "’")
+
+
+def stem(*words: str) -> str:
+    """A file name made of words."""
+    return "-".join(re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words if word)
+
+
+def colours(methods: Sequence[str]) -> list[int]:
+    """Colours for series of these methods: those of their kinds, or all if there is one kind."""
+    kinds = [next((colour for word, colour in FAMILIES if word in method.lower()), 8)
+             for method in methods]
+    return kinds if len(set(kinds)) > 1 else [1 + i % 8 for i in range(len(kinds))]
+
+
+def spread(cell: Cell) -> tuple[float, float, float]:
+    """A cell's value, and its samples' quartiles around it."""
+    samples = cell.samples()
+    low, _, high = quantiles(samples, n=4) if len(samples) > 1 else samples * 3
+    value = cell.value()
+    return value, min(low, value), max(high, value)
+
+
+def axis(metric: str) -> dict[str, Number | str]:
+    """How a script shows a metric: the axis' name and format, and the factor to the SI unit."""
+    if metric.endswith("_ns"):
+        return {"metric": metric.removesuffix("_ns").replace("_", " "), "factor": 1e-9,
+                "unit": "%.0s %cs", "binary": 0}
+    if metric.endswith("bytes_per_s"):
+        return {"metric": "throughput", "factor": 1, "unit": "%.0b %BB/s", "binary": 1}
+    unit = "%.0s%c/s" if metric.endswith("_per_s") else "%g"
+    return {"metric": metric.replace("_", " "), "factor": 1, "unit": unit, "binary": 0}
+
+
+def main_metric(cells: Sequence[Cell]) -> str:
+    """The metric that most cells of a suite have."""
+    return Counter(cell.metric for cell in cells).most_common(1)[0][0]
+
+
+def curves(suite: str, *factors: str, unit: str = "%.0b%B", linear: bool = False) -> Callable[
+        [Sequence[Measured], Sequence[Compared]], Iterator[Chart]]:
+    """Of each file a chart of a suite: a line for each method over the first of these factors
+    that the cells have."""
+    def make(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
+        for file in files:
+            cells = file.of(suite)
+            x = next((key for key in factors
+                      if any(cell.number(key) is not None for cell in cells)), "")
+            cells = [cell for cell in cells if cell.number(x) is not None]
+            if not cells:
+                continue
+            metric = main_metric(cells)
+            cells = [cell for cell in cells if cell.metric == metric]
+            lines: dict[str, list[Cell]] = {}
+            for cell, label in zip(cells, labels(cells, (x,))):
+                lines.setdefault(label, []).append(cell)
+            if max(map(len, lines.values())) < 2:
+                continue
+            kinds = colours([some[0].method for some in lines.values()])
+            series = [Series(label, sorted((cell.number(x) or 0, *spread(cell))
+                                           for cell in some), kind)
+                      for (label, some), kind in zip(lines.items(), kinds)]
+            yield Chart(stem(suite, file.label), file.label, f"{x} {metric} quarter three",
+                        sorted(series, key=lambda one: one.colour),
+                        {"x": x, "x_unit": unit, "linear": int(linear), **axis(metric)})
+    return make
+
+
+def theil_sen(points: Sequence[tuple[float, float]]) -> float:
+    """The median of the slopes between all points. Nan-free for at least two different x."""
+    return median((b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points)
+                  for b in points[i + 1:] if a[0] != b[0])
+
+
+def extents(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
+    """Samples of clones by the number of extents, with the line of the slope that the run told,
+    or else of the median slope between cells."""
+    for file in files:
+        cells = [cell for cell in file.of("extents") if cell.number("extents") is not None
+                 and cell.metric.endswith("_ns")]
+        by_label: dict[str, list[Cell]] = {}
+        for cell, label in zip(cells, labels(cells, ("extents", "pieces", "size"))):
+            by_label.setdefault(label, []).append(cell)
+        dots, fits = [], []
+        kinds = colours([some[0].method for some in by_label.values()])
+        for (label, some), kind in zip(by_label.items(), kinds):
+            points = sorted((cell.number("extents") or 0, cell.value()) for cell in some)
+            if points[0][0] == points[-1][0]:
+                continue
+            fit = fitted(file, label if len(by_label) > 1 else "", points)
+            dots.append(Series(label, [(cell.number("extents") or 0, sample) for cell in some
+                                       for sample in cell.samples()], kind))
+            fits.append(Series(f"{fit[1] / 1e3:.3g} µs per extent", [
+                (x, *(fit[0] + slope * x for slope in fit[1:]))
+                for x in steps(points[0][0], points[-1][0])], kind))
+        if dots:
+            yield Chart(stem("extents", file.label), file.label, "extents time_ns low high",
+                        dots + fits, {"methods": len(dots), **axis("time_ns")})
+
+
+def fitted(file: Measured, label: str, points: Sequence[tuple[float, float]]) -> tuple[
+        float, float, float, float]:
+    """Start, slope and the slope's confidence of a line through the cells of a method, as the
+    run told them; else the median slope. It starts at the first cell if that is not told."""
+    told = {str(line["metric"]): line for line in file.derived
+            if line["name"].startswith("extents") and label in line["name"]}
+    line = told.get("slope_ns_per_extent", {})
+    slope = line.get("value", theil_sen(points))
+    start = told.get("intercept_ns", {}).get(
+        "value", max(points[0][1] - slope * points[0][0], points[0][1] / 100))
+    return start, slope, line.get("low", slope), line.get("high", slope)
+
+
+def steps(first: float, last: float) -> list[float]:
+    """Places from first to last, close enough for a straight line on logarithmic axes."""
+    return [first * (last / first) ** (i / 40) for i in range(41)]
+
+
+def strips(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
+    """Of each file and suite whose cells have no axis of their own: every sample of each cell; of
+    suites over sizes, at the size that most methods have."""
+    for file in files:
+        for suite in file.suites():
+            if suite in ("extents", "interference"):
+                continue
+            cells = file.of(suite) + file.of(suite, *AIDS)
+            sizes = Counter(cell.number("size") for cell in cells
+                            if cell.number("size") is not None)
+            where = ""
+            if len(sizes) > 1:
+                size = max(sizes, key=lambda size: (sizes[size], size == 1 << 20, -(size or 0)))
+                cells = [cell for cell in cells if cell.number("size") in (size, None)]
+                where = f", {show_bytes(size or 0)}"
+            for metric in dict.fromkeys(cell.metric for cell in cells):
+                some = [cell for cell in cells if cell.metric == metric]
+                if len(some) > 1:
+                    yield strip(file, suite, where, metric, some)
+
+
+def strip(file: Measured, suite: str, where: str, metric: str, cells: Sequence[Cell]) -> Chart:
+    """Every sample of these cells, fast ones first; of many, evenly spaced ones."""
+    series = []
+    ranked = sorted(zip(cells, labels(cells), colours([cell.method for cell in cells])),
+                    key=lambda item: item[0].value())
+    for number, (cell, label, kind) in enumerate(ranked[:STRIP_ROWS]):
+        samples = cell.samples()
+        every = -(-len(samples) // STRIP_SAMPLES)
+        marks = f" ({', '.join(cell.flags())})" if cell.flags() else ""
+        series.append(Series(label + marks, [
+            (sample, number, cell.value()) for sample in samples[::every]],
+            8 if cell.role in AIDS else kind))
+    return Chart(stem("strip", suite, metric if metric != "time_ns" else "", file.label),
+                 f"{suite}{where}, {file.label}", f"{metric} row median", series, axis(metric))
+
+
+def heat(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
+    """Dedupe by match rate and chunk size: a chart for each combination of the other factors."""
+    for file in files:
+        cells = [cell for cell in file.of("dedupe") if match_of(cell) is not None
+                 and cell.number("chunk") is not None]
+        if not cells:
+            continue
+        metric = next((cell.metric for cell in cells if cell.metric.endswith("bytes_per_s")),
+                      main_metric(cells))
+        cells = [cell for cell in cells if cell.metric == metric]
+        charts: dict[str, list[Cell]] = {}
+        for cell, label in zip(cells, labels(cells, (*MATCH, "chunk"))):
+            charts.setdefault(label, []).append(cell)
+        for label, some in charts.items():
+            matches = sorted({match_of(cell) or 0 for cell in some})
+            chunks = sorted({cell.number("chunk") or 0 for cell in some})
+            rows = [(matches.index(match_of(cell) or 0), chunks.index(cell.number("chunk") or 0),
+                     rate(cell), f"{match_of(cell):g}%", show_bytes(cell.number("chunk") or 0))
+                    for cell in some]
+            title = f"{file.label}, {label}" if len(charts) > 1 else file.label
+            yield Chart(stem("dedupe", file.label, label if len(charts) > 1 else ""), title,
+                        "column row MiB_per_s match chunk", [Series(label, rows)],
+                        {"columns": len(matches), "rows": len(chunks),
+                         "slowest": min(row[2] for row in rows),
+                         "fastest": max(row[2] for row in rows)})
+
+
+MATCH = ("match", "match_pct", "match_rate")
+
+
+def match_of(cell: Cell) -> float | None:
+    """The match rate of a dedupe in percent."""
+    key = next((key for key in MATCH if key in cell.factors), "")
+    value = cell.factors.get(key)
+    text = str(value).removesuffix("%")
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def rate(cell: Cell) -> float:
+    """How many MiB a cell did in a second."""
+    if cell.metric.endswith("bytes_per_s"):
+        return cell.value() / (1 << 20)
+    work = next((line["work_bytes"] for line in cell.lines if is_number(line.get("work_bytes"))),
+                cell.number("size") or cell.number("chunk") or 0)
+    return work / cell.value() * 1e9 / (1 << 20) if cell.value() else 0
+
+
+def timeline(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
+    """Latencies of readers and writers one after the other, a panel for each who they wait for."""
+    for file in files:
+        cells = [cell for cell in file.of("interference", "measure", "reference")
+                 if cell.metric.endswith("_ns")]
+        series = [Series(label, moments(cell), 1 + number % 8)
+                  for number, (cell, label) in enumerate(zip(cells, labels(cells)))]
+        if series:
+            clock = all("at_ns" in line for cell in cells for line in cell.lines)
+            yield Chart(stem("interference", file.label), file.label,
+                        "at latency_ns" if clock else "number latency_ns", series,
+                        {"clock": int(clock), **axis("latency_ns")})
+
+
+def moments(cell: Cell) -> list[tuple[Number, ...]]:
+    """When each sample of a cell was due, in seconds of its block's, or else its number, and the
+    sample; blocks follow each other. Of many, the slow half and every so many of the others."""
+    rows: list[tuple[Number, ...]] = []
+    base: Number = 0
+    for line in cell.lines:
+        at = line.get("at_ns") or range(len(line["samples"]))
+        unit = 1e-9 if "at_ns" in line else 1
+        rows += [(base + when * unit, sample) for when, sample in zip(at, line["samples"])]
+        base = rows[-1][0] + (0 if "at_ns" in line else 1) if rows else 0
+    every = -(-len(rows) // TIMELINE_SAMPLES)
+    slow = sorted(row[1] for row in rows)[-TIMELINE_SAMPLES // 4:]
+    return [row for i, row in enumerate(rows) if i % every == 0 or row[1] >= slow[0]]
+
+
+def forest(_: Sequence[Measured], comparisons: Sequence[Compared]) -> Iterator[Chart]:
+    """Ratios of a comparison with their intervals, what changed first."""
+    for compared in comparisons:
+        metrics = [metric for metric in compared.document["metrics"]
+                   if all(is_number(metric.get(key)) and metric[key] > 0
+                          for key in ("ratio", "low", "high"))]
+        order = ("worse", "better", "inconclusive", "same")
+        metrics.sort(key=lambda metric: order.index(metric["verdict"])
+                     if metric.get("verdict") in order else len(order))
+        rows = [(metric["ratio"], metric["low"], metric["high"], number, metric.get("verdict", ""),
+                 metric["name"]) for number, metric in enumerate(metrics[:FOREST_ROWS])]
+        series = [Series(verdict, [row for row in rows if row[4] == verdict])
+                  for verdict in order if any(row[4] == verdict for row in rows)]
+        if rows:
+            yield Chart(stem("compare", compared.label), compared.label,
+                        "ratio low high row verdict name", series,
+                        {"rows": len(rows), "threshold": threshold(compared),
+                         "lowest": min(min(row[1] for row in rows), 1 - threshold(compared)),
+                         "highest": max(max(row[2] for row in rows), 1 + threshold(compared))})
+
+
+def threshold(compared: Compared) -> float:
+    """The smallest effect that matters, as a share of 1; 0 if it is not told."""
+    value = compared.document.get("threshold", 0)
+    return value if is_number(value) else 0
+
+
+PLOTS = (
+    Plot("curve", "Time against size",
+         "Median time of a call or copy by size, with the quartiles of the samples. A flat line "
+         "shares extents; a rising one moves bytes.", curves("paths", "size")),
+    Plot("extents", "Clone time against extents",
+         "Every sample, by the number of extents observed; the line is the slope in time per "
+         "extent, with its confidence.", extents),
+    Plot("curve", "Clone time against dirty data",
+         "A clone of a source that is not yet written has to write it first.",
+         curves("dirty", "dirty", "dirty_bytes")),
+    Plot("strip", "Every sample",
+         "Each dot is a sample, each tick a median; the fastest first. Two clouds in a row are two "
+         "ways in which a call went.", strips),
+    Plot("forest", "Comparison",
+         "New divided by old with its confidence interval; the band is the smallest effect that "
+         "matters. Left of 1 is less time.", forest),
+    Plot("curve", "Scaling",
+         "What cloners reach together as there are more of them.",
+         curves("scaling", "cloners", "threads", "jobs", unit="%g", linear=True)),
+    Plot("timeline", "Interference over time",
+         "Latency of requests that were due at fixed times while something else ran.", timeline),
+    Plot("heat", "Dedupe",
+         "Throughput of FIDEDUPERANGE by share of matching data and size of the request.", heat),
+)
+
+
+def quote(value: Number | str) -> str:
+    """A value in a gnuplot script."""
+    return f"'{plain(value)}'" if isinstance(value, str) else f"{value!r}"
+
+
+def data_text(chart: Chart) -> str:
+    """A chart's data: blocks with a label each, which gnuplot finds by `index`."""
+    blocks = [f"# {chart.columns}\n\"{plain(series.label)}\"\n" + "".join(
+        " ".join(f'"{plain(value)}"' if isinstance(value, str) else f"{value:.10g}"
+                 for value in row) + "\n" for row in series.rows) for series in chart.series]
+    return "\n\n".join(blocks)
+
+
+def script_text(folder: Path, plot: Plot, chart: Chart) -> str:
+    """A chart's script, which draws NAME.svg out of NAME.dat in the folder where it is run."""
+    settings = {"name": chart.name, "title": chart.title, "blocks": len(chart.series),
+                "colours": " ".join(str(series.colour) for series in chart.series),
+                **chart.settings}
+    told = "".join(f"{key} = {quote(value)}\n" for key, value in settings.items())
+    told += f"array label = [{', '.join(quote(series.label) for series in chart.series)}]\n"
+    return "".join((f"# {plot.title}: {plain(chart.title)}. Again: gnuplot {chart.name}.gp\n",
+                    told, (folder / "style.gp").read_text(encoding="utf-8"),
+                    (folder / f"{plot.script}.gp").read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart that was written, and its picture; why there is none, in place of it."""
+
+    plot: Plot
+    chart: Chart
+    svg: str
+    problem: str = ""
+
+
+def draw(scripts: Path, folder: Path, files: Sequence[Measured],
+         comparisons: Sequence[Compared]) -> list[Drawn]:
+    """Write data and script of every chart into a folder, and draw them if there is gnuplot."""
+    gnuplot = find_tool("gnuplot")
+    started = []
+    used: Counter[str] = Counter()
+    for plot in PLOTS:
+        for chart in plot.charts(files, comparisons):
+            used[chart.name] += 1
+            if used[chart.name] > 1:
+                chart.name += f"-{used[chart.name]}"
+            folder.mkdir(exist_ok=True)
+            (folder / f"{chart.name}.dat").write_text(data_text(chart), encoding="utf-8")
+            (folder / f"{chart.name}.gp").write_text(script_text(scripts, plot, chart),
+                                                     encoding="utf-8")
+            child = subprocess.Popen(
+                (gnuplot, f"{chart.name}.gp"), cwd=folder, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                errors="replace") if gnuplot else None
+            started.append((plot, chart, child))
+    return [finish(folder, plot, chart, child) for plot, chart, child in started]
+
+
+def finish(folder: Path, plot: Plot, chart: Chart,
+           child: subprocess.Popen[str] | None) -> Drawn:
+    """Wait for gnuplot; the picture that it made."""
+    if child is None:
+        return Drawn(plot, chart, "", "gnuplot is not installed")
+    try:
+        _, said = child.communicate(timeout=TOOL_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return Drawn(plot, chart, "", f"gnuplot did not end within {TOOL_SECONDS} s")
+    path = folder / f"{chart.name}.svg"
+    if child.returncode != 0 or not path.exists():
+        return Drawn(plot, chart, "", f"gnuplot: {' '.join(said.split())[:300]}")
+    return Drawn(plot, chart, path.read_text(encoding="utf-8", errors="replace"))
+
+
+def palette(folder: Path) -> dict[str, str]:
+    """The colours that style.gp names, by their name there."""
+    text = (folder / "style.gp").read_text(encoding="utf-8")
+    return dict(re.findall(r"^(\w+) = '(#[0-9a-f]{6})'$", text, re.MULTILINE))
+
+
+def inline(drawn: Drawn, colours: dict[str, str], first: bool) -> str:
+    """A picture as part of a page: colours that follow the page's, and no name used twice; its
+    definitions only in the first."""
+    text = drawn.svg[drawn.svg.index("<svg"):]
+    names = {tuple(int(code[i:i + 2], 16) for i in (1, 3, 5)): name
+             for name, code in colours.items()}
+
+    def colour(match: re.Match[str]) -> str:
+        name = names.get(tuple(map(int, match.groups())))  # type: ignore[arg-type]
+        return f"var(--plot-{name})" if name else match.group()
+    text = re.sub(r"rgb\(\s*(\d+),\s*(\d+),\s*(\d+)\)", colour, text)
+    text = re.sub(r"<title>.*?</title>|<desc>.*?</desc>", "", text, flags=re.DOTALL)
+    if not first:
+        text = re.sub(r"<defs>.*?</defs>", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r"id=\"gnuplot_plot_\d+\w*\"", "class=\"series\"", text)
+    text = text.replace("id=\"gnuplot_canvas\"", "").replace("color=\"black\"", "")
+    said = html.escape(f"{drawn.plot.title}: {drawn.chart.title}", quote=True)
+    return text.replace("<svg", f'<svg class="plot" role="img" aria-label="{said}"', 1)
