@@ -18,4 +18,4 @@ jitter(n) = (((int(n) * 7919) % 101) / 100.0 - 0.5) * 0.5
 plot for [i = 1:blocks] name.'.dat' index i - 1 every ::1 \
 		using ($1 * factor):($2 + jitter($0)) with points pt 7 ps 0.3 lc rgb colour_of(i), \
 	for [i = 1:blocks] name.'.dat' index i - 1 every ::1::1 \
-		using ($3 * factor):2:(0.36) with yerrorbars pt 0 lw 2.5 lc rgb ink
+		using ($3 * factor):($2 - 0.36):(0):(0.72) with vectors nohead lw 2.5 lc rgb ink

@@ -1,0 +1,508 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The HTML page of a report. SECTIONS is its table of contents; an entry adds a section.
+
+Texts of the page that are not results, its style and its script are files in reports/page.
+"""
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from statistics import median
+from typing import Callable, Iterable, Sequence
+
+from . import profile
+from .report_bench import Measured, labels, show
+from .report_plots import Compared, Drawn, inline, palette
+from .results import BAD_VERDICTS, VERDICTS, Line, ResultFile
+
+# One letter for each verdict, in order of gravity: what the page's script gets.
+CODES = "femXxpds"
+ABSENT = "."
+# What a row of the summary may say of a run; what all runs agree on is said once above it.
+RUN_FACTS: dict[str, Callable[[Line], object]] = {
+    "kernel": lambda run: run.get("kernel", {}).get("release"),
+    "machine": lambda run: run.get("kernel", {}).get("machine"),
+    "filesystem": lambda run: run.get("filesystem", {}).get("type"),
+    "mount options": lambda run: run.get("filesystem", {}).get("mount_options"),
+    "device": lambda run: run.get("filesystem", {}).get("device_kind"),
+    "unit": lambda run: run.get("filesystem", {}).get("unit_bytes"),
+    "CPU": lambda run: " × ".join(str(run.get("machine", {})[key]) for key in ("cpus", "cpu")
+                                  if key in run.get("machine", {})),
+    "clock": lambda run: run.get("machine", {}).get("clock"),
+    "cowbell": lambda run: run.get("cowbell"),
+    "mutant": lambda run: run.get("mutant"),
+    "started": lambda run: run.get("started"),
+    "seed": lambda run: run.get("seed"),
+}
+
+
+@dataclass
+class Report:
+    """All that a page is made of."""
+
+    # Files with verdicts, and what each is called.
+    files: list[ResultFile]
+    names: list[str]
+    measured: list[Measured] = field(default_factory=list)
+    compared: list[Compared] = field(default_factory=list)
+    drawn: list[Drawn] = field(default_factory=list)
+
+    def runs(self) -> list[tuple[str, Line]]:
+        """Every run by its name, with its first line."""
+        return [*((name, file.run) for name, file in zip(self.names, self.files)),
+                *((one.label, one.run) for one in self.measured)]
+
+
+@dataclass
+class Told:
+    """Results of one verdict in the points of one case: in each file a list of them."""
+
+    verdict: str
+    case: str
+    by_file: dict[int, list[Line]] = field(default_factory=dict)
+
+    @property
+    def anchor(self) -> str:
+        """Where on the page it is."""
+        return f"{self.verdict}-" + re.sub(r"[^a-z0-9-]+", "-", self.case.lower())
+
+
+def table(head: Iterable[str], rows: Iterable[str], label: str, kind: str = "") -> str:
+    """A table in a box of its own that scrolls."""
+    cells = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    return f'<div class="scroll" role="region" aria-label="{escape(label)}" tabindex="0">' \
+        f'<table class="{kind}"><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody>' \
+        "</table></div>"
+
+
+def row(head: str, cells: Iterable[str], kind: str = "") -> str:
+    """A row of a table: its head, and cells that are HTML with their <td>."""
+    return f'<tr class="{kind}"><th scope="row">{head}</th>{"".join(cells)}</tr>'
+
+
+def cell(text: object, kind: str = "") -> str:
+    """A cell with a text."""
+    return f'<td class="{kind}">{escape(str(text))}</td>' if kind else f"<td>{escape(str(text))}</td>"
+
+
+def case_of(name: str) -> str:
+    """The case of a point."""
+    return name.partition("[")[0]
+
+
+def gathered(report: Report, verdicts: Sequence[str]) -> list[Told]:
+    """Results with these verdicts by verdict and case, the gravest first."""
+    found: dict[tuple[str, str], Told] = {}
+    for number, file in enumerate(report.files):
+        for line in file.cases:
+            if line["verdict"] in verdicts:
+                key = line["verdict"], case_of(line["case"])
+                told = found.setdefault(key, Told(*key))
+                told.by_file.setdefault(number, []).append(line)
+    return sorted(found.values(), key=lambda told: (VERDICTS.index(told.verdict), told.case))
+
+
+# The summary
+
+def counts_text(counts: dict[str, int]) -> str:
+    """Counts of verdicts as HTML."""
+    return ", ".join(f'<b class="v-{verdict}">{count}</b> {verdict}'
+                     for verdict, count in counts.items() if count) or "none"
+
+
+def facts(report: Report) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """What is the same for all runs, and what is not, by its name."""
+    same, different = {}, {}
+    for name, get in RUN_FACTS.items():
+        values = [str(get(run) if get(run) is not None else "") for _, run in report.runs()]
+        if len(set(values)) > 1:
+            different[name] = values
+        elif values[0]:
+            same[name] = values[0]
+    return same, different
+
+
+def summary_section(report: Report) -> str:
+    """What ran, and what came of it."""
+    total = {verdict: sum(file.counts()[verdict] for file in report.files)
+             for verdict in VERDICTS}
+    banner = "".join(f'<li class="b-{verdict}"><b class="v-{verdict}">{count}</b> {verdict}</li>'
+                     for verdict, count in total.items() if count)
+    bad = sum(total[verdict] for verdict in BAD_VERDICTS)
+    said = f"{bad} results are no good." if bad else "Nothing failed."
+    parts = [f'<p>{sum(total.values())} results of {len(report.files)} runs. {said}</p>'
+             f'<ul class="banner" aria-label="Results by verdict">{banner}</ul>'] \
+        if report.files else []
+    same, different = facts(report)
+    shown = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>"
+                    for key, value in same.items())
+    parts.append(f'<dl class="facts">{shown}</dl>')
+    rows = []
+    flaws = {file.path: file.flaw() for file in report.files}
+    outcomes = [f"{counts_text(file.counts())} in {file.wall_s():.1f} s"
+                + (f' <span class="missing">({escape(flaws[file.path])})</span>'
+                   if flaws[file.path] else "") for file in report.files]
+    outcomes += [f"{len(one.cells)} cells measured, {len(one.skipped)} skipped"
+                 for one in report.measured]
+    for number, ((name, _), outcome) in enumerate(zip(report.runs(), outcomes)):
+        rows.append(row(escape(name), [f'<td class="counts">{outcome}</td>',
+                                       *(cell(values[number]) for values in different.values())]))
+    return "".join((*parts, table(("run", "results", *map(escape, different)), rows, "Runs")))
+
+
+# The matrix
+
+def point_codes(report: Report) -> dict[str, tuple[str, list[tuple[int, str]]]]:
+    """Of each point the verdict's letter in each run, and who gives which reason. Of several
+    rounds the gravest counts."""
+    found: dict[str, tuple[list[str], dict[int, str]]] = {}
+    for number, file in enumerate(report.files):
+        for line in file.cases:
+            codes, reasons = found.setdefault(line["case"], ([ABSENT] * len(report.files), {}))
+            code = CODES[VERDICTS.index(line["verdict"])]
+            if codes[number] == ABSENT or CODES.index(code) < CODES.index(codes[number]):
+                codes[number] = code
+                reasons.pop(number, None)
+                if line.get("reason"):
+                    reasons[number] = str(line["reason"])
+    return {name: ("".join(codes), sorted(reasons.items()))
+            for name, (codes, reasons) in found.items()}
+
+
+def matrix_data(report: Report) -> dict[str, object]:
+    """What the page's script makes the matrix of."""
+    reasons: dict[str, int] = {}
+    areas: dict[str, dict[str, dict[str, object]]] = {}
+    checks = {case_of(line["case"]): str(line["checks"]) for file in report.files
+              for line in file.cases if line.get("checks")}
+    told: dict[str, dict[str, str]] = {}
+    for one in gathered(report, (*BAD_VERDICTS, "xpass", "xfail")):
+        told.setdefault(one.case, {})[one.verdict] = one.anchor
+    for name, (codes, why) in point_codes(report).items():
+        case = case_of(name)
+        entry = areas.setdefault(case.partition("/")[0], {}).setdefault(
+            case, {"name": case, "checks": checks.get(case, ""), "told": told.get(case, {}),
+                   "points": []})
+        entry["points"].append([  # type: ignore[attr-defined]
+            name[len(case) + 1:].removesuffix("]"), codes,
+            [(number, reasons.setdefault(reason, len(reasons))) for number, reason in why]])
+    return {"runs": report.names, "verdicts": VERDICTS, "codes": CODES,
+            "areas": [(area, [cases[case] for case in sorted(cases)])
+                      for area, cases in sorted(areas.items())], "reasons": list(reasons)}
+
+
+def as_script_data(value: object) -> str:
+    """JSON that can stand in a script element, whatever it says."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c") \
+        .replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def matrix_section(report: Report, frame: str) -> str:
+    """Cases by run; without scripts the areas only."""
+    if not report.files:
+        return ""
+    total = Counter(line["verdict"] for file in report.files for line in file.cases)
+    toggles = "".join(
+        f'<button type="button" class="toggle" data-verdict="{verdict}" aria-pressed="false">'
+        f'<span class="dot v-{verdict}" aria-hidden="true"></span>{verdict}</button>'
+        for verdict in VERDICTS if total[verdict])
+    areas: dict[str, list[Counter[str]]] = {}
+    for number, file in enumerate(report.files):
+        for line in file.cases:
+            area = line["case"].partition("/")[0]
+            areas.setdefault(area, [Counter() for _ in report.files])[number][
+                line["verdict"]] += 1
+    rows = "".join(row(escape(area), (
+        f'<td class="counts">{counts_text({v: counts[v] for v in VERDICTS})}</td>'
+        for counts in found), "area") for area, found in sorted(areas.items()))
+    return filled(frame, {"toggles": toggles, "areas": rows, "columns": "".join(
+        f'<th scope="col">{escape(name)}</th>' for name in report.names)})
+
+
+# Failures and quirks
+
+def told_list(report: Report, number: int, line: Line) -> str:
+    """What is to be said about one result: done, seen, allowed, how to do it again, trace."""
+    entries = [(key, str(line[key])) for key in ("place", "done", "seen", "allowed")
+               if line.get(key)]
+    if not (line.get("seen") and line.get("allowed")) and line.get("reason"):
+        entries.append(("reason", str(line["reason"])))
+    parts = "".join(f"<dt>{key}</dt><dd><code>{escape(text)}</code></dd>"
+                    for key, text in entries)
+    again = report.files[number].again(line)
+    if again:
+        parts += f'<dt>again</dt><dd><code class="again">{escape(again)}</code></dd>'
+    parts = f'<dl class="told">{parts}</dl>'
+    longer = {"trace": line.get("trace"), "kernel log": line.get("kmsg"), "stacks": [
+        f"{who}\n{stack}" for who, stack in line.get("stacks", {}).items()]}
+    return parts + "".join(
+        f"<details><summary>{key}</summary><pre>{escape(chr(10).join(map(str, text)))}</pre>"
+        "</details>" for key, text in longer.items() if text)
+
+
+def name_list(lines: Sequence[Line]) -> str:
+    """The names of points, once each."""
+    names = dict.fromkeys(line["case"] for line in lines)
+    return '<ul class="names">' + "".join(f"<li><code>{escape(name)}</code></li>"
+                                          for name in names) + "</ul>"
+
+
+def failure(report: Report, told: Told) -> str:
+    """A case that failed: the first point in full, then the other runs and points."""
+    line = next(iter(told.by_file.values()))[0]
+    parts = [f'<article class="failure v-{told.verdict}" id="{told.anchor}"><h3><span class="tag '
+             f'b-{told.verdict} v-{told.verdict}">{told.verdict}</span> {escape(told.case)}</h3>'
+             f"<p>{escape(str(line.get('checks', '')))}</p>"]
+    for place, (number, lines) in enumerate(told.by_file.items()):
+        points = len({line["case"] for line in lines})
+        what = f"{escape(report.names[number])}: " + (
+            f"<code>{escape(lines[0]['case'])}</code>" if points == 1 else f"{points} points")
+        others = f"<details><summary>all {points} points</summary>{name_list(lines)}</details>" \
+            if points > 1 else ""
+        inside = told_list(report, number, lines[0]) + others
+        parts.append(f"<h4>{what}</h4>{inside}" if not place else
+                     f"<details><summary>{what}</summary>{inside}</details>")
+    return "".join(parts) + "</article>"
+
+
+def failures_section(report: Report, _: str) -> str:
+    """All that is red, explained."""
+    found = gathered(report, (*BAD_VERDICTS, "xpass"))
+    if not found:
+        return "<p>Nothing failed.</p>" if report.files else ""
+    return "".join(failure(report, told) for told in found)
+
+
+def quirks_section(report: Report, _: str) -> str:
+    """Known deviations: reason, source, where; what exactly was seen can be opened."""
+    found: dict[tuple[str, str], list[Told]] = {}
+    for told in gathered(report, ("xfail",)):
+        quirk = next(iter(told.by_file.values()))[0].get("quirk", {})
+        found.setdefault((str(quirk.get("reason", "")), str(quirk.get("link", ""))),
+                         []).append(told)
+    parts = []
+    for (reason, link), some in found.items():
+        where = Counter({report.names[number]: 0 for told in some for number in told.by_file})
+        for told in some:
+            where.update({report.names[number]: len(lines)
+                          for number, lines in told.by_file.items()})
+        parts.append(
+            f"<h3>{escape(reason[:1].upper() + reason[1:])}</h3><p class=\"note\">"
+            f"{source(link)} Seen in {', '.join(f'{escape(n)} ({c})' for n, c in where.items())}."
+            "</p>" + "".join(f"<details><summary><code>{escape(told.case)}</code></summary>"
+                             f"{failure(report, told)}</details>" for told in some))
+    return "".join(parts)
+
+
+def source(link: str) -> str:
+    """A link, or the name of a source; nothing but addresses of the web can be followed."""
+    if re.match(r"https?://[^\s\"'<>]+$", link):
+        return f'<a href="{escape(link)}" rel="noreferrer">{escape(link)}</a>.'
+    return f"{escape(link)}." if link else ""
+
+
+# Benchmarks
+
+def figure(drawn: Drawn, colours: dict[str, str], first: bool) -> str:
+    """A picture with its title and files."""
+    name = drawn.chart.name
+    files = "".join(f' <a href="plots/{name}.{kind}">{kind}</a>'
+                    for kind in (("svg", "gp", "dat") if drawn.svg else ("gp", "dat")))
+    inside = f'<div class="canvas">{inline(drawn, colours, first)}</div>' if drawn.svg else \
+        f'<p class="missing">No picture: {escape(drawn.problem)}.</p>'
+    return f'<figure id="plot-{name}"><h4>{escape(drawn.chart.title)}</h4>{inside}' \
+        f"<figcaption>{files}</figcaption></figure>"
+
+
+def plots_section(report: Report, folder: str) -> str:
+    """All pictures, by kind."""
+    colours = palette(Path(folder))
+    parts, last, first = [], None, True
+    for drawn in report.drawn:
+        if drawn.plot is not last:
+            parts.append(f"{'</div>' if last else ''}<h3>{escape(drawn.plot.title)}</h3>"
+                         f'<p class="note">{escape(drawn.plot.caption)}</p><div class="plots">')
+        parts.append(figure(drawn, colours, first))
+        first = first and not drawn.svg
+        last = drawn.plot
+    return "".join(parts) + ("</div>" if last else "")
+
+
+def bench_section(report: Report, _: str) -> str:
+    """A table for each suite: medians of each cell in each run, and the mechanism observed."""
+    parts = []
+    for suite in dict.fromkeys(suite for one in report.measured for suite in one.suites()):
+        rows: dict[tuple[str, str], list[str]] = {}
+        for number, one in enumerate(report.measured):
+            cells = [found for found in one.cells if found.suite == suite and found.medians()]
+            for found, label in zip(cells, labels(cells)):
+                key = label, found.metric
+                rows.setdefault(key, ["<td>–</td>"] * len(report.measured))[number] = \
+                    bench_cell(found)
+        many = len({metric for _, metric in rows}) > 1
+        parts.append(f"<details><summary>{escape(suite)}: {len(rows)} rows</summary>" + table(
+            ("cell", *(escape(one.label) for one in report.measured)),
+            (row(escape(f"{label}, {metric}" if many else label), cells)
+             for (label, metric), cells in rows.items()), suite) + "</details>")
+    skipped: dict[str, list[str]] = {}
+    for one in report.measured:
+        for name, reason in one.skipped:
+            skipped.setdefault(reason, []).append(f"{one.label}: {name}")
+    parts += [f"<details><summary>{len(names)} not measured: {escape(reason)}</summary>"
+              '<ul class="names">' + "".join(f"<li>{escape(name)}</li>" for name in names)
+              + "</ul></details>" for reason, names in skipped.items()]
+    return "".join(parts)
+
+
+def bench_cell(found: object) -> str:
+    """A cell's median, how far its blocks are apart, mechanism and flags."""
+    medians = found.medians()  # type: ignore[attr-defined]
+    metric = found.metric  # type: ignore[attr-defined]
+    around = f"{show(metric, min(medians))} to {show(metric, max(medians))} in " \
+        f"{len(medians)} blocks"
+    marks = [*found.observed("mechanism"), *found.flags()]  # type: ignore[attr-defined]
+    note = f'<br><span class="note">{escape(", ".join(map(str, marks)))}</span>' if marks else ""
+    return f'<td class="number" title="{escape(around)}">' \
+        f"{escape(show(metric, median(medians)))}{note}</td>"
+
+
+def compare_section(report: Report, _: str) -> str:
+    """Tables of comparisons."""
+    parts = []
+    for compared in report.compared:
+        document = compared.document
+        sides = " with ".join(", ".join(map(str, document.get(side, []))) for side in "ab")
+        rows = []
+        for metric in document["metrics"]:
+            verdict = str(metric.get("verdict", ""))
+            kind = {"worse": "fail", "better": "pass", "inconclusive": "xfail"}.get(verdict, "skip")
+            rows.append(row(escape(str(metric["name"])), [
+                f'<td class="v-{kind}">{escape(verdict)}</td>',
+                *(cell(number(metric.get(key)), "number") for key in ("ratio", "low", "high", "p")),
+                cell(f"{metric.get('n_a', '')} / {metric.get('n_b', '')}", "number")]))
+        parts.append(f"<h3>{escape(compared.label)}</h3><p class=\"note\">{escape(sides)}</p>"
+                     + table(("metric", "verdict", "new / old", "from", "to", "p", "n"), rows,
+                             compared.label))
+    return "".join(parts)
+
+
+def number(value: object) -> str:
+    """A ratio or probability."""
+    return f"{value:.3f}" if isinstance(value, (int, float)) else ""
+
+
+# Profile, and what was skipped
+
+def profile_section(report: Report, _: str) -> str:
+    """What calls answer in which filesystem; see cowbell profile."""
+    whole = [file for file in report.files if file.end is not None and file.cases]
+    if not whole:
+        return ""
+    gathered_facts = profile.gather(whole)
+    notes = profile.Notes(False)
+    parts = []
+    units = [profile.unit_bytes(file) for file in whole]
+    for title, rows in profile.headed(profile.rows(gathered_facts, units)):
+        lines = []
+        for one in rows:
+            head = escape(one.checks) + (
+                f'<span class="situation">{escape(one.situation)}</span>' if one.situation else "")
+            shown = [notes.cell(text, note) for text, note in zip(one.cells, one.notes)]
+            lines.append(row(head, (f'<td class="{"" if one.differs else "same"}">'
+                                    f"{references(text)}</td>" for text in shown),
+                             "differs" if one.differs else ""))
+        differ = sum(one.differs for one in rows)
+        parts.append(f"<details><summary>{escape(title)}: {len(rows)} situations, {differ} in "
+                     "which they differ</summary>" + table(
+                         ("situation", *map(escape, gathered_facts.columns)), lines, title,
+                         "profile") + "</details>")
+    told = "".join(f'<li id="note-{number}">{escape(text)}</li>'
+                   for text, number in notes.numbers.items())
+    return "".join(parts) + (f'<ol class="notes">{told}</ol>' if told else "")
+
+
+def references(text: str) -> str:
+    """A cell of the profile with its notes as links."""
+    return re.sub(r" ?\[(\d+)\]", r'<sup><a href="#note-\1">\1</a></sup>', escape(text)) \
+        if not text.startswith("[") else escape(text)
+
+
+def skipped_section(report: Report, _: str) -> str:
+    """Why points were skipped, in how many of which run."""
+    found: dict[str, Counter[int]] = {}
+    for number, file in enumerate(report.files):
+        for line in file.cases:
+            if line["verdict"] == "skip":
+                found.setdefault(str(line.get("reason", "")), Counter())[number] += 1
+    if not found:
+        return ""
+    rows = [row(escape(reason), (cell(counts[number] or "", "number")
+                                 for number in range(len(report.files))))
+            for reason, counts in sorted(found.items(), key=lambda item: -item[1].total())]
+    return f"<details><summary>{len(found)} reasons</summary>" + table(
+        ("reason", *map(escape, report.names)), rows, "Reasons for skipping") + "</details>"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its title, what it says in one line, what makes it, and the file in
+    reports that this is given: its text, or its path if it is a folder."""
+
+    name: str
+    title: str
+    says: str
+    make: Callable[[Report, str], str]
+    frame: str = ""
+
+
+SECTIONS = (
+    Section("failures", "Failures", "What was done, what was seen, what was allowed, and the "
+            "command that does it again.", failures_section),
+    Section("matrix", "Cases", "Areas open into cases, cases into points; a count is that of the "
+            "gravest verdict.", matrix_section, "page/matrix.html"),
+    Section("plots", "Plots", "", plots_section, "plots"),
+    Section("benchmarks", "Measurements", "The median of the blocks' medians.", bench_section),
+    Section("comparisons", "Comparisons", "New divided by old, with the confidence interval.",
+            compare_section),
+    Section("quirks", "Known deviations", "Failures that are expected (xfail): the reason, and "
+            "where it can be followed up.", quirks_section),
+    Section("profile", "Profile", "What calls answer in the same situation; marked where "
+            "filesystems differ. In parentheses: not supported; -: not tried.", profile_section),
+    Section("skipped", "Skipped", "What was not tried, and why.", skipped_section),
+)
+
+
+def filled(text: str, parts: dict[str, str]) -> str:
+    """A template with @name@ replaced, in one pass: what is put in is not looked at again."""
+    return re.sub(r"@(\w+)@", lambda match: parts[match.group(1)], text)
+
+
+def page(report: Report, folder: Path) -> str:
+    """The whole page; folder is reports."""
+    def text(name: str) -> str:
+        return (folder / name).read_text(encoding="utf-8")
+    sections = [("summary", "Summary", f"{summary_section(report)}")]
+    for section in SECTIONS:
+        frame = folder / section.frame
+        inside = section.make(report, str(frame) if frame.is_dir() or not section.frame
+                              else text(section.frame))
+        if inside:
+            says = f'<p class="note">{escape(section.says)}</p>' if section.says else ""
+            sections.append((section.name, section.title, says + inside))
+    names = ", ".join(dict.fromkeys(name for name, _ in report.runs()))
+    started = sorted(str(run.get("started", "")) for _, run in report.runs())
+    subtitle = " ".join(filter(None, (f"{len(report.runs())} runs", started[-1][:10]
+                                      if started else "")))
+    return filled(text("page/page.html"), {
+        "title": escape(f"cowbell: {names or 'comparison'}"), "subtitle": escape(subtitle),
+        "css": text("page/page.css"), "js": text("page/page.js"),
+        "matrix": as_script_data(matrix_data(report)),
+        "nav": "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title, _ in sections),
+        "sections": "\n".join(
+            f'<section id="{name}" aria-labelledby="h-{name}"><h2 id="h-{name}">{title}</h2>'
+            f"{inside}</section>" for name, title, inside in sections),
+        "made_of": escape(", ".join(dict.fromkeys(
+            file.path.name for file in report.files))) or "benchmarks"})
