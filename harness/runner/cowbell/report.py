@@ -18,9 +18,9 @@ from .driver import CHECKOUT
 from .profile import columns
 from .report_bench import measured
 from .report_page import Report, page
-from .report_plots import Compared, draw
+from .report_plots import Compared, Ratio, draw
 from .report_text import FORMATS
-from .results import ResultFile, is_number, read_results
+from .results import SCHEMA, ResultFile, is_number, read_results
 from .tools import RunnerError, UsageError, complain
 
 NAME = "cowbell report"
@@ -46,16 +46,36 @@ def read_comparison(path: Path) -> Compared | None:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or document.get("kind") != "compare":
+    if not isinstance(document, dict) or document.get("kind") not in ("compare", "comparison"):
         return None
+    if document.get("schema", SCHEMA) != SCHEMA:
+        raise UsageError(f"{path}: line 1: schema {document['schema']}, only {SCHEMA} is known")
     metrics = document.get("metrics")
-    if not isinstance(metrics, list):
-        raise UsageError(f"{path}: line 1: a comparison without metrics")
-    for number, metric in enumerate(metrics):
-        if not isinstance(metric, dict) or not isinstance(metric.get("name"), str) or not all(
-                is_number(metric.get(key, 1)) for key in ("ratio", "low", "high", "p")):
-            raise UsageError(f"{path}: line 1: metrics[{number}] is none")
-    return Compared(path.stem, document)
+    sides = document.get("a", []), document.get("b", [])
+    threshold = document.get("threshold", 0)
+    if not (isinstance(metrics, list) and is_number(threshold)
+            and all(isinstance(side, list) for side in sides)):
+        raise UsageError(f"{path}: line 1: no comparison: no metrics, sides or threshold")
+    return Compared(path.stem, threshold, sides, [
+        read_ratio(f"{path}: line 1: metrics[{i}]", metric) for i, metric in enumerate(metrics)])
+
+
+def read_ratio(where: str, metric: object) -> Ratio:
+    """One metric of a comparison. Raises UsageError."""
+    if not isinstance(metric, dict) or not isinstance(metric.get("name"), str):
+        raise UsageError(f"{where}: a metric without a name")
+
+    def known(*keys: str) -> float | None:
+        value = next((metric[key] for key in keys if key in metric), None)
+        if value is not None and not is_number(value):
+            raise UsageError(f"{where}.{keys[0]}: no number")
+        return value
+    n = metric.get("n", [metric.get("n_a", ""), metric.get("n_b", "")])
+    if not isinstance(n, list) or len(n) != 2:
+        raise UsageError(f"{where}.n: not two numbers")
+    return Ratio(metric["name"], str(metric.get("verdict", "")), str(metric.get("reason", "")),
+                 known("ratio"), known("ratio_low", "low"), known("ratio_high", "high"),
+                 known("p_holm", "p"), (n[0], n[1]))
 
 
 def read_file(path: Path, partial: bool) -> ResultFile:

@@ -21,12 +21,13 @@ from .results import BAD_VERDICTS, VERDICTS, Line, ResultFile
 # One letter for each verdict, in order of gravity: what the page's script gets.
 CODES = "femXxpds"
 ABSENT = "."
+# So many failures are shown at once; the others open.
+UNFOLDED = 4
 # What a row of the summary may say of a run; what all runs agree on is said once above it.
 RUN_FACTS: dict[str, Callable[[Line], object]] = {
     "kernel": lambda run: run.get("kernel", {}).get("release"),
-    "machine": lambda run: run.get("kernel", {}).get("machine"),
+    "architecture": lambda run: run.get("kernel", {}).get("machine"),
     "filesystem": lambda run: run.get("filesystem", {}).get("type"),
-    "mount options": lambda run: run.get("filesystem", {}).get("mount_options"),
     "device": lambda run: run.get("filesystem", {}).get("device_kind"),
     "unit": lambda run: run.get("filesystem", {}).get("unit_bytes"),
     "CPU": lambda run: " × ".join(str(run.get("machine", {})[key]) for key in ("cpus", "cpu")
@@ -34,8 +35,12 @@ RUN_FACTS: dict[str, Callable[[Line], object]] = {
     "clock": lambda run: run.get("machine", {}).get("clock"),
     "cowbell": lambda run: run.get("cowbell"),
     "mutant": lambda run: run.get("mutant"),
-    "started": lambda run: run.get("started"),
+}
+# The same, of less interest.
+RUN_DETAILS: dict[str, Callable[[Line], object]] = {
+    "started": lambda run: str(run.get("started", "")).replace("T", " "),
     "seed": lambda run: run.get("seed"),
+    "mount options": lambda run: run.get("filesystem", {}).get("mount_options"),
 }
 
 
@@ -113,14 +118,15 @@ def counts_text(counts: dict[str, int]) -> str:
                      for verdict, count in counts.items() if count) or "none"
 
 
-def facts(report: Report) -> tuple[dict[str, str], dict[str, list[str]]]:
+def facts(report: Report, of: dict[str, Callable[[Line], object]]) -> tuple[
+        dict[str, str], dict[str, list[str]]]:
     """What is the same for all runs, and what is not, by its name."""
     same, different = {}, {}
-    for name, get in RUN_FACTS.items():
+    for name, get in of.items():
         values = [str(get(run) if get(run) is not None else "") for _, run in report.runs()]
         if len(set(values)) > 1:
             different[name] = values
-        elif values[0]:
+        elif values and values[0]:
             same[name] = values[0]
     return same, different
 
@@ -136,21 +142,34 @@ def summary_section(report: Report) -> str:
     parts = [f'<p>{sum(total.values())} results of {len(report.files)} runs. {said}</p>'
              f'<ul class="banner" aria-label="Results by verdict">{banner}</ul>'] \
         if report.files else []
-    same, different = facts(report)
-    shown = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>"
-                    for key, value in same.items())
-    parts.append(f'<dl class="facts">{shown}</dl>')
-    rows = []
-    flaws = {file.path: file.flaw() for file in report.files}
-    outcomes = [f"{counts_text(file.counts())} in {file.wall_s():.1f} s"
-                + (f' <span class="missing">({escape(flaws[file.path])})</span>'
-                   if flaws[file.path] else "") for file in report.files]
-    outcomes += [f"{len(one.cells)} cells measured, {len(one.skipped)} skipped"
-                 for one in report.measured]
-    for number, ((name, _), outcome) in enumerate(zip(report.runs(), outcomes)):
-        rows.append(row(escape(name), [f'<td class="counts">{outcome}</td>',
-                                       *(cell(values[number]) for values in different.values())]))
-    return "".join((*parts, table(("run", "results", *map(escape, different)), rows, "Runs")))
+    same, different = facts(report, RUN_FACTS)
+    also_same, also_different = facts(report, RUN_DETAILS)
+    agreed = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>"
+                     for key, value in (same | also_same).items())
+    parts.append(f'<dl class="facts">{agreed}</dl>')
+    shown = [verdict for verdict in VERDICTS if total[verdict]]
+    outcomes = [outcome(file, shown) for file in report.files]
+    outcomes += [f'<td colspan="{len(shown) + 1}">{len(one.cells)} cells measured, '
+                 f"{len(one.skipped)} skipped</td>" for one in report.measured]
+    rows = [row(escape(name), [text, *(cell(values[i]) for values in different.values())])
+            for i, ((name, _), text) in enumerate(zip(report.runs(), outcomes))]
+    head = [f'<span class="v-{verdict}">{verdict}</span>' for verdict in shown]
+    parts.append(table(("run", *head, "time", *map(escape, different)), rows, "Runs", "runs"))
+    if also_different:
+        more = [row(escape(name), [cell(values[i]) for values in also_different.values()])
+                for i, (name, _) in enumerate(report.runs())]
+        parts.append("<details><summary>more about each run</summary>" + table(
+            ("run", *map(escape, also_different)), more, "More about each run") + "</details>")
+    return "".join(parts)
+
+
+def outcome(file: ResultFile, verdicts: Sequence[str]) -> str:
+    """The cells that tell what came of a run: a count for each verdict, and the time."""
+    flaw = f'<br><span class="missing">{escape(file.flaw())}</span>' if file.flaw() else ""
+    counts = file.counts()
+    return "".join(f'<td class="number{f" v-{verdict}" if counts[verdict] else " note"}">'
+                   f"{counts[verdict]}</td>" for verdict in verdicts) + \
+        f'<td class="number">{file.wall_s():.1f} s{flaw}</td>'
 
 
 # The matrix
@@ -250,22 +269,25 @@ def name_list(lines: Sequence[Line]) -> str:
                                           for name in names) + "</ul>"
 
 
-def failure(report: Report, told: Told) -> str:
-    """A case that failed: the first point in full, then the other runs and points."""
-    line = next(iter(told.by_file.values()))[0]
-    parts = [f'<article class="failure v-{told.verdict}" id="{told.anchor}"><h3><span class="tag '
-             f'b-{told.verdict} v-{told.verdict}">{told.verdict}</span> {escape(told.case)}</h3>'
-             f"<p>{escape(str(line.get('checks', '')))}</p>"]
+def failure(report: Report, told: Told, unfold: bool) -> str:
+    """A case that failed: of each run the first point in full, and the names of the others."""
+    first = next(iter(told.by_file.values()))[0]
+    where = ", ".join(f"{escape(report.names[number])} <small>({len(lines)})</small>"
+                      for number, lines in told.by_file.items())
+    parts = [f'<details class="failure v-{told.verdict}" id="{told.anchor}"'
+             f'{" open" if unfold else ""}><summary><span class="tag b-{told.verdict} '
+             f'v-{told.verdict}">{told.verdict}</span> <b>{escape(told.case)}</b> '
+             f'<span class="note">{where}</span></summary>'
+             f"<p>{escape(str(first.get('checks', '')))}</p>"]
     for place, (number, lines) in enumerate(told.by_file.items()):
+        what = f"{escape(report.names[number])}: <code>{escape(lines[0]['case'])}</code>"
         points = len({line["case"] for line in lines})
-        what = f"{escape(report.names[number])}: " + (
-            f"<code>{escape(lines[0]['case'])}</code>" if points == 1 else f"{points} points")
         others = f"<details><summary>all {points} points</summary>{name_list(lines)}</details>" \
             if points > 1 else ""
         inside = told_list(report, number, lines[0]) + others
-        parts.append(f"<h4>{what}</h4>{inside}" if not place else
-                     f"<details><summary>{what}</summary>{inside}</details>")
-    return "".join(parts) + "</article>"
+        parts.append(f"<details><summary>{what}</summary>{inside}</details>" if place else
+                     f"<h4>{what}</h4>{inside}")
+    return "".join(parts) + "</details>"
 
 
 def failures_section(report: Report, _: str) -> str:
@@ -273,7 +295,7 @@ def failures_section(report: Report, _: str) -> str:
     found = gathered(report, (*BAD_VERDICTS, "xpass"))
     if not found:
         return "<p>Nothing failed.</p>" if report.files else ""
-    return "".join(failure(report, told) for told in found)
+    return "".join(failure(report, told, number < UNFOLDED) for number, told in enumerate(found))
 
 
 def quirks_section(report: Report, _: str) -> str:
@@ -292,8 +314,7 @@ def quirks_section(report: Report, _: str) -> str:
         parts.append(
             f"<h3>{escape(reason[:1].upper() + reason[1:])}</h3><p class=\"note\">"
             f"{source(link)} Seen in {', '.join(f'{escape(n)} ({c})' for n, c in where.items())}."
-            "</p>" + "".join(f"<details><summary><code>{escape(told.case)}</code></summary>"
-                             f"{failure(report, told)}</details>" for told in some))
+            "</p>" + "".join(failure(report, told, False) for told in some))
     return "".join(parts)
 
 
@@ -372,26 +393,20 @@ def bench_cell(found: object) -> str:
 def compare_section(report: Report, _: str) -> str:
     """Tables of comparisons."""
     parts = []
+    kinds = {"worse": "fail", "better": "pass", "inconclusive": "xfail"}
     for compared in report.compared:
-        document = compared.document
-        sides = " with ".join(", ".join(map(str, document.get(side, []))) for side in "ab")
-        rows = []
-        for metric in document["metrics"]:
-            verdict = str(metric.get("verdict", ""))
-            kind = {"worse": "fail", "better": "pass", "inconclusive": "xfail"}.get(verdict, "skip")
-            rows.append(row(escape(str(metric["name"])), [
-                f'<td class="v-{kind}">{escape(verdict)}</td>',
-                *(cell(number(metric.get(key)), "number") for key in ("ratio", "low", "high", "p")),
-                cell(f"{metric.get('n_a', '')} / {metric.get('n_b', '')}", "number")]))
-        parts.append(f"<h3>{escape(compared.label)}</h3><p class=\"note\">{escape(sides)}</p>"
-                     + table(("metric", "verdict", "new / old", "from", "to", "p", "n"), rows,
-                             compared.label))
+        rows = [row(escape(one.name), [
+            f'<td class="v-{kinds.get(one.verdict, "skip")}">{escape(one.verdict)}'
+            + (f'<br><span class="note">{escape(one.reason)}</span>' if one.reason else "")
+            + "</td>", *(cell("" if value is None else f"{value:.3f}", "number")
+                         for value in (one.ratio, one.low, one.high, one.p)),
+            cell(" / ".join(map(str, one.n)), "number")]) for one in compared.ratios]
+        old, new = (", ".join(map(str, side)) for side in compared.sides)
+        parts.append(f'<h3>{escape(compared.label)}</h3><p class="note">New: {escape(new)}. '
+                     f"Old: {escape(old)}.</p>" + table(
+                         ("metric", "verdict", "new / old", "from", "to", "p", "n"), rows,
+                         compared.label))
     return "".join(parts)
-
-
-def number(value: object) -> str:
-    """A ratio or probability."""
-    return f"{value:.3f}" if isinstance(value, (int, float)) else ""
 
 
 # Profile, and what was skipped

@@ -16,7 +16,7 @@ from statistics import median, quantiles
 from typing import Callable, Iterator, Sequence
 
 from .report_bench import AIDS, Cell, Measured, labels, show_bytes
-from .results import Line, is_number
+from .results import is_number
 from .tools import TOOL_SECONDS, find_tool
 
 Number = int | float
@@ -54,11 +54,29 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """What a comparison says of one metric; what is not known is None."""
+
+    name: str
+    verdict: str
+    reason: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    # Observations on each side.
+    n: tuple[object, object]
+
+
+@dataclass(frozen=True)
 class Compared:
-    """A comparison: what cowbell compare wrote, and what to call it."""
+    """A comparison: what to call it, the smallest effect that matters as a share of 1, the files
+    of each side, and its metrics."""
 
     label: str
-    document: Line
+    threshold: float
+    sides: tuple[list[str], list[str]]
+    ratios: list[Ratio]
 
 
 @dataclass(frozen=True)
@@ -310,29 +328,21 @@ def moments(cell: Cell) -> list[tuple[Number, ...]]:
 
 def forest(_: Sequence[Measured], comparisons: Sequence[Compared]) -> Iterator[Chart]:
     """Ratios of a comparison with their intervals, what changed first."""
+    order = ("worse", "better", "inconclusive", "same")
     for compared in comparisons:
-        metrics = [metric for metric in compared.document["metrics"]
-                   if all(is_number(metric.get(key)) and metric[key] > 0
-                          for key in ("ratio", "low", "high"))]
-        order = ("worse", "better", "inconclusive", "same")
-        metrics.sort(key=lambda metric: order.index(metric["verdict"])
-                     if metric.get("verdict") in order else len(order))
-        rows = [(metric["ratio"], metric["low"], metric["high"], number, metric.get("verdict", ""),
-                 metric["name"]) for number, metric in enumerate(metrics[:FOREST_ROWS])]
+        ratios = [one for one in compared.ratios if one.verdict in order and one.ratio
+                  and one.low and one.high]
+        ratios.sort(key=lambda one: order.index(one.verdict))
+        rows = [(one.ratio, one.low, one.high, number, one.verdict, one.name)
+                for number, one in enumerate(ratios[:FOREST_ROWS])]
         series = [Series(verdict, [row for row in rows if row[4] == verdict])
                   for verdict in order if any(row[4] == verdict for row in rows)]
         if rows:
             yield Chart(stem("compare", compared.label), compared.label,
                         "ratio low high row verdict name", series,
-                        {"rows": len(rows), "threshold": threshold(compared),
-                         "lowest": min(min(row[1] for row in rows), 1 - threshold(compared)),
-                         "highest": max(max(row[2] for row in rows), 1 + threshold(compared))})
-
-
-def threshold(compared: Compared) -> float:
-    """The smallest effect that matters, as a share of 1; 0 if it is not told."""
-    value = compared.document.get("threshold", 0)
-    return value if is_number(value) else 0
+                        {"rows": len(rows), "threshold": compared.threshold,
+                         "lowest": min(*(row[1] for row in rows), 1 - compared.threshold),
+                         "highest": max(*(row[2] for row in rows), 1 + compared.threshold)})
 
 
 PLOTS = (
@@ -350,7 +360,7 @@ PLOTS = (
          "ways in which a call went.", strips),
     Plot("forest", "Comparison",
          "New divided by old with its confidence interval; the band is the smallest effect that "
-         "matters. Left of 1 is less time.", forest),
+         "matters. What changed comes first.", forest),
     Plot("curve", "Scaling",
          "What cloners reach together as there are more of them.",
          curves("scaling", "cloners", "threads", "jobs", unit="%g", linear=True)),

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Callable
 
 from .report_bench import Cell, show
-from .report_page import Report, facts, gathered
+from .report_page import RUN_FACTS, Report, facts, gathered
 from .results import BAD_VERDICTS, VERDICTS, Line
 from .tools import UsageError
 
@@ -48,7 +48,7 @@ def as_markdown(report: Report) -> str:
             rows.append(line_of(word(name) + flaw, *(file.counts()[v] for v in shown),
                                 f"{file.wall_s():.1f} s"))
         parts.append("\n".join(rows))
-    same, _ = facts(report) if report.runs() else ({}, {})
+    same, _ = facts(report, RUN_FACTS)
     if same:
         parts.append(", ".join(f"{key} {code(value)}" for key, value in same.items()
                                if key in ("kernel", "CPU", "cowbell")))
@@ -65,16 +65,16 @@ def as_markdown(report: Report) -> str:
     for compared in report.compared:
         rows = [line_of("metric", "new / old", "confidence", "verdict"),
                 line_of("---", "---:", "---", "---")]
-        rows += [line_of(code(metric["name"]), ratio(metric, "ratio"),
-                         f"{ratio(metric, 'low')} to {ratio(metric, 'high')}",
-                         word(metric.get("verdict", ""))) for metric in compared.document["metrics"]]
+        rows += [line_of(code(one.name), ratio(one.ratio),
+                         f"{ratio(one.low)} to {ratio(one.high)}" if one.low else "",
+                         word(one.verdict)) for one in compared.ratios]
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"
 
 
-def ratio(metric: Line, key: str) -> str:
+def ratio(value: float | None) -> str:
     """A ratio with three digits, or nothing."""
-    return f"{metric[key]:.3f}" if key in metric else ""
+    return "" if value is None else f"{value:.3f}"
 
 
 def markdown_failure(report: Report, verdict: str, case: str,
