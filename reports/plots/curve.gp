@@ -11,7 +11,7 @@ set ylabel metric
 set key below Left reverse maxcols 2
 set offsets graph 0.02, graph 0.04, 0, 0
 plot for [i = 1:blocks] name.'.dat' index i - 1 every ::1 \
-		using 1:($2 * factor):($3 * factor):($4 * factor) with yerrorbars \
-		pt 0 lw 1 lc rgb colour_of(i) notitle, \
+		using 1:($3 * factor):(0):(($4 - $3) * factor) with vectors nohead \
+		lw 1 lc rgb colour_of(i) notitle, \
 	for [i = 1:blocks] name.'.dat' index i - 1 using 1:($2 * factor) with linespoints \
 		lw 1.8 ps 0.8 pt point_of(i) dt dash_of(i) lc rgb colour_of(i) title columnheader(1)

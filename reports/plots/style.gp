@@ -38,5 +38,4 @@ set ylabel textcolor rgb ink
 set grid lc rgb rule lw 0.6 lt 1
 set key textcolor rgb ink noopaque
 set style fill solid 0.25 noborder
-set pointintervalbox 0
 set errorbars 0.6

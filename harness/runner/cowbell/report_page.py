@@ -436,7 +436,9 @@ def profile_section(report: Report, _: str) -> str:
                          "profile") + "</details>")
     told = "".join(f'<li id="note-{number}">{escape(text)}</li>'
                    for text, number in notes.numbers.items())
-    return "".join(parts) + (f'<ol class="notes">{told}</ol>' if told else "")
+    return "".join(parts) + (
+        f'<details><summary>notes</summary><ol class="notes">{told}</ol></details>'
+        if told else "")
 
 
 def references(text: str) -> str:

@@ -25,6 +25,8 @@ FOREST_ROWS = 60
 STRIP_ROWS = 40
 STRIP_SAMPLES = 400
 TIMELINE_SAMPLES = 4000
+# Suites with an axis of their own, and a plot.
+HAVE_PLOTS = ("extents", "dirty", "scaling", "interference", "dedupe")
 # Methods of one kind have one colour of style.gp; those of a kind differ in their points.
 FAMILIES = (("clone", 1), ("reflink=always", 1), ("ficlone", 1), ("dedupe", 2),
             ("copy_file_range", 3), ("copy_range", 3), ("cfr", 3), ("sendfile", 3), ("splice", 3),
@@ -215,7 +217,7 @@ def strips(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
     suites over sizes, at the size that most methods have."""
     for file in files:
         for suite in file.suites():
-            if suite in ("extents", "interference"):
+            if suite in HAVE_PLOTS:
                 continue
             cells = file.of(suite) + file.of(suite, *AIDS)
             sizes = Counter(cell.number("size") for cell in cells
