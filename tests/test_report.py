@@ -97,7 +97,7 @@ def bench_lines():
     lines += cells("paths", "loop", "loop", {}, 20, role="overhead")
     for count in (1, 64, 4096):
         lines += cells("extents", f"clone[extents={count}]", "clone", {"extents": count},
-                       9000 + 5000 * count, observed={"extents": 2 * count})
+                       9000 + 5000 * count, observed={"extents": 1, "source_extents": 2 * count})
         lines += cells("scaling", f"clone[cloners={count}]", "clone", {"cloners": count},
                        1000 * count, "ops_per_s", better="higher")
     lines.append({"kind": "derived", "suite": "extents", "name": "extents/clone", "value": 2500,
@@ -109,7 +109,8 @@ def bench_lines():
                            {"match": match, "chunk": amount}, 1000 + amount // 100)
     for what in ("none", "fsync"):
         lines += cells("durable", f"clone[sync={what}]", "clone", {"sync": what}, 90000)
-        lines += cells("interference", f"write[during={what}]", "write", {"during": what}, 200000)
+        lines += cells("interference", f"{what}[foreground=write]", what,
+                       {"foreground": "write", "rate": 500}, 200000)
     lines.append({"kind": "bench", "suite": "paths", "name": "paths/fio", "verdict": "skip",
                   "reason": "fio is not installed"})
     return [*lines, {"kind": "end", "cells": 99, "skipped": 1, "wall_ns": 5}]
@@ -198,7 +199,7 @@ def test_filter_in_the_address(made, fragment, matched, rows):
     root, html, complaints = browse(made / "index.html", fragment)
     assert complaints == [] and root["matched"] == matched
     assert html.count('<tr class="point">') == rows
-    assert ("Nothing matches" in html) == (matched == "0")
+    assert ('<td colspan="3">Nothing matches' in html) == (matched == "0")
     pressed = re.findall(r'data-verdict="(\w+)" aria-pressed="true"', html)
     assert sorted(pressed) == sorted(re.findall(r"fail|xfail|skip", "".join(
         re.findall("verdict=([a-z,]*)", fragment)).replace("xfail", "") + (
@@ -356,9 +357,10 @@ def test_colours_have_contrast_in_light_and_dark():
 
 # Plots
 
-EXPECTED = {"paths-bench": 2, "extents-bench": 2, "dirty-bench": 1, "strip-paths-bench": 3,
-            "strip-durable-bench": 2, "compare-compare": 2, "scaling-bench": 1,
-            "interference-bench": 2, "dedupe-bench": 1}
+EXPECTED = {"size-paths-bench": 2, "extents-bench": 2, "dirty-bench": 1, "strip-paths-bench": 2,
+            "strip-durable-bench": 2, "compare-compare": 2,
+            "cloners-scaling-ops-per-s-bench": 1, "timeline-interference-bench": 2,
+            "dedupe-bench": 1}
 
 
 @needs_gnuplot
@@ -385,15 +387,17 @@ def read_data(path):
 
 
 def test_data_of_plots_is_what_was_measured(made):
-    sizes = read_data(made / "plots/paths-bench.dat")
+    sizes = read_data(made / "plots/size-paths-bench.dat")
     assert list(sizes) == ["clone", "rw-1M"]
-    assert sizes["clone"][1] == ["1048576", "9000", "8998", "9010"]
+    assert sizes["clone"][1] == ["1048576", "9000", "8998.5", "9007.5"]
     assert sizes["rw-1M"][2][:2] == ["1073741824", str(3000 + (1 << 30))]
     extents = read_data(made / "plots/extents-bench.dat")
     assert extents["clone"][0] == ["2", "13999"] and len(extents["clone"]) == 27
     fit = [[float(text) for text in row] for row in extents["2.5 µs per extent"]]
     assert fit[-1][0] == 8192 and fit[-1][1] == pytest.approx(9000 + 2500 * 8192, rel=1e-3)
     assert fit[-1][2] < fit[-1][1] < fit[-1][3]
+    late = read_data(made / "plots/timeline-interference-bench.dat")
+    assert late["fsync"][3] == ["0.006", "199998"]
     heat = read_data(made / "plots/dedupe-bench.dat")
     assert [row[3:] for row in next(iter(heat.values()))][:2] == [['"0%"', '"1M"'],
                                                                   ['"50%"', '"1M"']]
@@ -436,7 +440,7 @@ def test_names_cannot_run_commands(tmp_path):
     done = report(bench, "-o", tmp_path / "out", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.rglob("evil*")) == []
-    assert (tmp_path / "out/plots/paths-bench.svg").exists()
+    assert (tmp_path / "out/plots/size-paths-bench.svg").exists()
 
 
 # Texts

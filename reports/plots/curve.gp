@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A line for each block of data: x, value, quartiles; y is logarithmic unless `linear`.
-set terminal svg size width, height + 20 * ((blocks + 1) / 2) dynamic noenhanced font font
+set terminal svg size width, height + 18 * ((blocks + 1) / 2) dynamic noenhanced font font
 if (linear) set yrange [0:*]
 if (!linear) set logscale y
 set logscale x 2
@@ -8,7 +8,7 @@ set format x x_unit
 set format y unit
 set xlabel x offset 0, 0.4
 set ylabel metric
-set key below Left reverse maxcols 2
+set key below Left reverse maxcols 2 samplen 2.5 font ',12'
 set offsets graph 0.02, graph 0.04, 0, 0
 plot for [i = 1:blocks] name.'.dat' index i - 1 every ::1 \
 		using 1:($3 * factor):(0):(($4 - $3) * factor) with vectors nohead \

@@ -5,6 +5,7 @@ A cell is one combination of a suite's method and factors; each block of a run m
 more. Blocks are the unit: a cell's value is the median of its blocks' medians.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Iterable, Sequence
@@ -30,6 +31,8 @@ class Cell:
     factors: Factors
     blocks: list[list[float]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    # What the run computed of all blocks: median with confidence, flags.
+    derived: Line = field(default_factory=dict)
 
     def medians(self) -> list[float]:
         """The median of each block that has samples."""
@@ -44,8 +47,8 @@ class Cell:
         return [sample for block in self.blocks for sample in block]
 
     def flags(self) -> list[str]:
-        """What was flagged in any block, once."""
-        return list(dict.fromkeys(str(flag) for line in self.lines
+        """What was flagged in any block or all of them, once."""
+        return list(dict.fromkeys(str(flag) for line in (*self.lines, self.derived)
                                   for flag in line.get("flags", [])))
 
     def observed(self, key: str) -> list[Any]:
@@ -57,11 +60,18 @@ class Cell:
                 found.append(value)
         return found
 
-    def number(self, key: str) -> float | None:
-        """A factor as a number, or what was observed under its name; None if there is none."""
-        seen = self.observed(key)
-        value = seen[0] if seen and is_number(seen[0]) else self.factors.get(key)
+    def factor(self, key: str) -> float | None:
+        """A factor as a number; None if it is none."""
+        value = self.factors.get(key)
         return float(value) if is_number(value) else size_of(str(value))
+
+    def place(self, key: str) -> float:
+        """Where the cell is on the axis of a factor that is a number: where it was observed to
+        be, if it was."""
+        for seen in (*self.observed(f"source_{key}"), *self.observed(key)):
+            if is_number(seen):
+                return float(seen)
+        return self.factor(key) or 0
 
 
 def size_of(text: str) -> float | None:
@@ -85,10 +95,9 @@ class Measured:
     # Cells that could not run: name and reason.
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
-    def of(self, suite: str, *roles: str) -> list[Cell]:
-        """The cells of a suite that have samples, of these roles or of all but the aids."""
-        return [cell for cell in self.cells if cell.suite == suite and cell.medians()
-                and (cell.role in roles if roles else cell.role not in AIDS)]
+    def of(self, suite: str) -> list[Cell]:
+        """The cells of a suite that have samples."""
+        return [cell for cell in self.cells if cell.suite == suite and cell.medians()]
 
     def suites(self) -> list[str]:
         """The suites in the order in which they ran."""
@@ -111,6 +120,10 @@ def measured(label: str, file: ResultFile) -> Measured:
             found.cells.append(cells[key])
         cells[key].blocks.append(line["samples"])
         cells[key].lines.append(line)
+    for line in file.derived:
+        of = cells.get((line["name"], line["metric"].removeprefix("median_")))
+        if of and line["metric"].startswith("median_"):
+            of.derived = line
     return found
 
 
@@ -125,22 +138,45 @@ def varying(cells: Iterable[Cell]) -> list[str]:
     return [key for key, found in values.items() if len(found) > 1]
 
 
-def labels(cells: Sequence[Cell], without: Sequence[str] = ()) -> list[str]:
-    """What tells each cell from the others, apart from some factors: its method and factors."""
-    keys = [key for key in varying(cells) if key not in without]
-    methods = {cell.method for cell in cells}
-    texts = []
+# Factors that follow from another.
+FOLLOWS = {"source": "dirty"}
+
+
+def lines_over(cells: Sequence[Cell], x: str) -> list[list[Cell]]:
+    """Cells in lines over a factor: those of a line differ in nothing else. One cell is no line;
+    rows that are there to judge others by make none."""
+    found: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
-        told = [f"{key}={show_factor(key, cell.factors[key])}" for key in keys
-                if key in cell.factors]
-        texts.append(" ".join([cell.method] * (len(methods) > 1 or not told) + told)
-                     or cell.name)
-    return texts
+        if cell.role not in AIDS and cell.factor(x) is not None:
+            others = tuple(sorted((key, str(value)) for key, value in cell.factors.items()
+                                  if key != x and FOLLOWS.get(key) != x))
+            found.setdefault((cell.metric, cell.method, others), []).append(cell)
+    return [sorted(line, key=lambda cell: cell.place(x)) for line in found.values()
+            if len({cell.factor(x) for cell in line}) > 1]
+
+
+def labels(cells: Sequence[Cell], without: Sequence[str] = ()) -> list[str]:
+    """What tells each cell from the others, apart from some factors: its method and factors,
+    those that most cells have left out if that is enough."""
+    keys = [key for key in varying(cells) if key not in without]
+    usual = {key: value for key in keys for value, count in Counter(
+        str(cell.factors.get(key)) for cell in cells).items() if 2 * count > len(cells)}
+    short = [label(cell, keys, usual, cells) for cell in cells]
+    long = [label(cell, keys, {}, cells) for cell in cells]
+    return short if len(set(short)) == len(set(long)) else long
+
+
+def label(cell: Cell, keys: Sequence[str], usual: dict[str, str], cells: Sequence[Cell]) -> str:
+    """A cell's method and factors, without those that have their usual value."""
+    told = [f"{key}={show_factor(key, cell.factors[key])}" for key in keys
+            if key in cell.factors and usual.get(key) != str(cell.factors[key])]
+    alone = len({other.method for other in cells}) == 1 and bool(told)
+    return " ".join([cell.method] * (not alone) + told) or cell.name
 
 
 def show_factor(key: str, value: object) -> str:
     """A factor's value for a reader: sizes with a binary suffix."""
-    sized = key in ("size", "dirty", "chunk", "buffer") or key.endswith("_bytes")
+    sized = key in ("size", "dirty", "chunk", "write") or key.endswith("_bytes")
     return show_bytes(value) if sized and is_number(value) else str(value)
 
 

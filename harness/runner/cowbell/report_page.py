@@ -10,11 +10,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from statistics import median
 from typing import Callable, Iterable, Sequence
 
 from . import profile
-from .report_bench import Measured, labels, show
+from .report_bench import Cell, Measured, labels, show
 from .report_plots import Compared, Drawn, inline, palette
 from .results import BAD_VERDICTS, VERDICTS, Line, ResultFile
 
@@ -378,16 +377,16 @@ def bench_section(report: Report, _: str) -> str:
     return "".join(parts)
 
 
-def bench_cell(found: object) -> str:
-    """A cell's median, how far its blocks are apart, mechanism and flags."""
-    medians = found.medians()  # type: ignore[attr-defined]
-    metric = found.metric  # type: ignore[attr-defined]
-    around = f"{show(metric, min(medians))} to {show(metric, max(medians))} in " \
-        f"{len(medians)} blocks"
-    marks = [*found.observed("mechanism"), *found.flags()]  # type: ignore[attr-defined]
-    note = f'<br><span class="note">{escape(", ".join(map(str, marks)))}</span>' if marks else ""
-    return f'<td class="number" title="{escape(around)}">' \
-        f"{escape(show(metric, median(medians)))}{note}</td>"
+def bench_cell(found: Cell) -> str:
+    """A cell's median and what is known of it: confidence or else its blocks' range, the
+    mechanism observed, and flags."""
+    low, high = found.derived.get("low"), found.derived.get("high")
+    if low is None or high is None:
+        low, high = min(found.medians()), max(found.medians())
+    marks = ", ".join(map(str, (*found.observed("mechanism"), *found.flags())))
+    note = f"{show(found.metric, low)} to {show(found.metric, high)}" + ("; " + marks) * bool(marks)
+    return f'<td class="number">{escape(show(found.metric, found.value()))}<br>' \
+        f'<span class="note">{escape(note)}</span></td>'
 
 
 def compare_section(report: Report, _: str) -> str:
@@ -481,7 +480,8 @@ SECTIONS = (
     Section("matrix", "Cases", "Areas open into cases, cases into points; a count is that of the "
             "gravest verdict.", matrix_section, "page/matrix.html"),
     Section("plots", "Plots", "", plots_section, "plots"),
-    Section("benchmarks", "Measurements", "The median of the blocks' medians.", bench_section),
+    Section("benchmarks", "Measurements", "The median of the blocks' medians, its confidence interval or "
+            "else the range of the blocks, whether blocks were shared or copied, and flags.", bench_section),
     Section("comparisons", "Comparisons", "New divided by old, with the confidence interval.",
             compare_section),
     Section("quirks", "Known deviations", "Failures that are expected (xfail): the reason, and "

@@ -11,11 +11,12 @@ import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
+from math import log10
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Callable, Iterator, Sequence
 
-from .report_bench import AIDS, Cell, Measured, labels, show_bytes
+from .report_bench import AIDS, FOLLOWS, Cell, Measured, labels, lines_over, show_bytes
 from .results import is_number
 from .tools import TOOL_SECONDS, find_tool
 
@@ -25,8 +26,8 @@ FOREST_ROWS = 60
 STRIP_ROWS = 40
 STRIP_SAMPLES = 400
 TIMELINE_SAMPLES = 4000
-# Suites with an axis of their own, and a plot.
-HAVE_PLOTS = ("extents", "dirty", "scaling", "interference", "dedupe")
+# Factors with a plot of their own, but for the size.
+AXES = ("extents", "dirty", "cloners")
 # Methods of one kind have one colour of style.gp; those of a kind differ in their points.
 FAMILIES = (("clone", 1), ("reflink=always", 1), ("ficlone", 1), ("dedupe", 2),
             ("copy_file_range", 3), ("copy_range", 3), ("cfr", 3), ("sendfile", 3), ("splice", 3),
@@ -39,7 +40,7 @@ class Series:
     """A block of a chart's data: a label and rows of numbers or text."""
 
     label: str
-    rows: list[tuple[Number | str, ...]]
+    rows: Sequence[tuple[Number | str, ...]]
     colour: int = 1
 
 
@@ -128,42 +129,40 @@ def axis(metric: str) -> dict[str, Number | str]:
     return {"metric": metric.replace("_", " "), "factor": 1, "unit": unit, "binary": 0}
 
 
-def main_metric(cells: Sequence[Cell]) -> str:
-    """The metric that most cells of a suite have."""
-    return Counter(cell.metric for cell in cells).most_common(1)[0][0]
+def charts_over(files: Sequence[Measured], x: str) -> Iterator[
+        tuple[Measured, str, str, list[tuple[str, int, list[Cell]]]]]:
+    """Of each file, suite and metric the lines over a factor, with label and colour."""
+    for file in files:
+        for suite in file.suites():
+            found = lines_over(file.of(suite), x)
+            for metric in dict.fromkeys(line[0].metric for line in found):
+                some = [line for line in found if line[0].metric == metric]
+                told = labels([line[0] for line in some], (x, *FOLLOWS))
+                kinds = colours([line[0].method for line in some])
+                yield file, suite, metric, sorted(zip(told, kinds, some),
+                                                  key=lambda one: one[1])
 
 
-def curves(suite: str, *factors: str, unit: str = "%.0b%B", linear: bool = False) -> Callable[
+def named(kind: str, suite: str, metric: str, file: Measured) -> tuple[str, str]:
+    """The name and title of a chart."""
+    return stem(kind, suite if suite != kind else "", metric if metric != "time_ns" else "",
+                file.label), f"{suite} on {file.label}"
+
+
+def curves(x: str, unit: str = "%.0b%B", linear: bool = False) -> Callable[
         [Sequence[Measured], Sequence[Compared]], Iterator[Chart]]:
-    """Of each file a chart of a suite: a line for each method over the first of these factors
-    that the cells have."""
+    """Charts of lines over a factor."""
     def make(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
-        for file in files:
-            cells = file.of(suite)
-            x = next((key for key in factors
-                      if any(cell.number(key) is not None for cell in cells)), "")
-            cells = [cell for cell in cells if cell.number(x) is not None]
-            if not cells:
-                continue
-            metric = main_metric(cells)
-            cells = [cell for cell in cells if cell.metric == metric]
-            lines: dict[str, list[Cell]] = {}
-            for cell, label in zip(cells, labels(cells, (x,))):
-                lines.setdefault(label, []).append(cell)
-            if max(map(len, lines.values())) < 2:
-                continue
-            kinds = colours([some[0].method for some in lines.values()])
-            series = [Series(label, sorted((cell.number(x) or 0, *spread(cell))
-                                           for cell in some), kind)
-                      for (label, some), kind in zip(lines.items(), kinds)]
-            yield Chart(stem(suite, file.label), file.label, f"{x} {metric} quarter three",
-                        sorted(series, key=lambda one: one.colour),
+        for file, suite, metric, found in charts_over(files, x):
+            yield Chart(*named(x, suite, metric, file), f"{x} {metric} quarter three",
+                        [Series(label, [(cell.place(x), *spread(cell)) for cell in line], kind)
+                         for label, kind, line in found],
                         {"x": x, "x_unit": unit, "linear": int(linear), **axis(metric)})
     return make
 
 
 def theil_sen(points: Sequence[tuple[float, float]]) -> float:
-    """The median of the slopes between all points. Nan-free for at least two different x."""
+    """The median of the slopes between all points, at least two of which are apart."""
     return median((b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points)
                   for b in points[i + 1:] if a[0] != b[0])
 
@@ -171,35 +170,29 @@ def theil_sen(points: Sequence[tuple[float, float]]) -> float:
 def extents(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
     """Samples of clones by the number of extents, with the line of the slope that the run told,
     or else of the median slope between cells."""
-    for file in files:
-        cells = [cell for cell in file.of("extents") if cell.number("extents") is not None
-                 and cell.metric.endswith("_ns")]
-        by_label: dict[str, list[Cell]] = {}
-        for cell, label in zip(cells, labels(cells, ("extents", "pieces", "size"))):
-            by_label.setdefault(label, []).append(cell)
+    for file, suite, metric, found in charts_over(files, "extents"):
         dots, fits = [], []
-        kinds = colours([some[0].method for some in by_label.values()])
-        for (label, some), kind in zip(by_label.items(), kinds):
-            points = sorted((cell.number("extents") or 0, cell.value()) for cell in some)
-            if points[0][0] == points[-1][0]:
+        for label, kind, line in found:
+            points = [(cell.place("extents"), cell.value()) for cell in line]
+            if not points[0][0] < points[-1][0]:
                 continue
-            fit = fitted(file, label if len(by_label) > 1 else "", points)
-            dots.append(Series(label, [(cell.number("extents") or 0, sample) for cell in some
+            fit = fitted(file, line[0], points)
+            dots.append(Series(label, [(cell.place("extents"), sample) for cell in line
                                        for sample in cell.samples()], kind))
             fits.append(Series(f"{fit[1] / 1e3:.3g} µs per extent", [
                 (x, *(fit[0] + slope * x for slope in fit[1:]))
-                for x in steps(points[0][0], points[-1][0])], kind))
-        if dots:
-            yield Chart(stem("extents", file.label), file.label, "extents time_ns low high",
-                        dots + fits, {"methods": len(dots), **axis("time_ns")})
+                for x in steps(max(points[0][0], 1), points[-1][0])], kind))
+        if dots and metric.endswith("_ns"):
+            yield Chart(*named("extents", suite, metric, file), f"extents {metric} low high",
+                        dots + fits, {"methods": len(dots), **axis(metric)})
 
 
-def fitted(file: Measured, label: str, points: Sequence[tuple[float, float]]) -> tuple[
+def fitted(file: Measured, cell: Cell, points: Sequence[tuple[float, float]]) -> tuple[
         float, float, float, float]:
     """Start, slope and the slope's confidence of a line through the cells of a method, as the
     run told them; else the median slope. It starts at the first cell if that is not told."""
     told = {str(line["metric"]): line for line in file.derived
-            if line["name"].startswith("extents") and label in line["name"]}
+            if line.get("suite") == cell.suite and line.get("method") == cell.method}
     line = told.get("slope_ns_per_extent", {})
     slope = line.get("value", theil_sen(points))
     start = told.get("intercept_ns", {}).get(
@@ -213,19 +206,19 @@ def steps(first: float, last: float) -> list[float]:
 
 
 def strips(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
-    """Of each file and suite whose cells have no axis of their own: every sample of each cell; of
-    suites over sizes, at the size that most methods have."""
+    """Every sample of the cells of a suite that no other plot shows; of those over sizes, at the
+    size that most of them have."""
     for file in files:
         for suite in file.suites():
-            if suite in HAVE_PLOTS:
-                continue
-            cells = file.of(suite) + file.of(suite, *AIDS)
-            sizes = Counter(cell.number("size") for cell in cells
-                            if cell.number("size") is not None)
+            cells = file.of(suite)
+            shown = {cell.name for x in AXES for line in lines_over(cells, x) for cell in line}
+            cells = [cell for cell in cells if cell.name not in shown
+                     and not {"match", "foreground"} & cell.factors.keys()]
+            sizes = Counter(cell.factor("size") for cell in cells)
             where = ""
             if len(sizes) > 1:
-                size = max(sizes, key=lambda size: (sizes[size], size == 1 << 20, -(size or 0)))
-                cells = [cell for cell in cells if cell.number("size") in (size, None)]
+                size = max(sizes, key=lambda size: (sizes[size], size or 0))
+                cells = [cell for cell in cells if cell.factor("size") == size]
                 where = f", {show_bytes(size or 0)}"
             for metric in dict.fromkeys(cell.metric for cell in cells):
                 some = [cell for cell in cells if cell.metric == metric]
@@ -241,91 +234,76 @@ def strip(file: Measured, suite: str, where: str, metric: str, cells: Sequence[C
     for number, (cell, label, kind) in enumerate(ranked[:STRIP_ROWS]):
         samples = cell.samples()
         every = -(-len(samples) // STRIP_SAMPLES)
-        marks = f" ({', '.join(cell.flags())})" if cell.flags() else ""
-        series.append(Series(label + marks, [
+        series.append(Series(label + (" *" if "bimodal" in cell.flags() else ""), [
             (sample, number, cell.value()) for sample in samples[::every]],
             8 if cell.role in AIDS else kind))
-    return Chart(stem("strip", suite, metric if metric != "time_ns" else "", file.label),
-                 f"{suite}{where}, {file.label}", f"{metric} row median", series, axis(metric))
+    name, title = named("strip", suite, metric, file)
+    seen = [row[0] for one in series for row in one.rows]
+    return Chart(name, title + where, f"{metric} row median", series,
+                 {"decades": log10(max(seen) / max(min(seen), 1)) if max(seen) > 1 else 1,
+                  **axis(metric)})
 
 
 def heat(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
     """Dedupe by match rate and chunk size: a chart for each combination of the other factors."""
     for file in files:
-        cells = [cell for cell in file.of("dedupe") if match_of(cell) is not None
-                 and cell.number("chunk") is not None]
-        if not cells:
-            continue
-        metric = next((cell.metric for cell in cells if cell.metric.endswith("bytes_per_s")),
-                      main_metric(cells))
-        cells = [cell for cell in cells if cell.metric == metric]
-        charts: dict[str, list[Cell]] = {}
-        for cell, label in zip(cells, labels(cells, (*MATCH, "chunk"))):
-            charts.setdefault(label, []).append(cell)
-        for label, some in charts.items():
-            matches = sorted({match_of(cell) or 0 for cell in some})
-            chunks = sorted({cell.number("chunk") or 0 for cell in some})
-            rows = [(matches.index(match_of(cell) or 0), chunks.index(cell.number("chunk") or 0),
-                     rate(cell), f"{match_of(cell):g}%", show_bytes(cell.number("chunk") or 0))
-                    for cell in some]
-            title = f"{file.label}, {label}" if len(charts) > 1 else file.label
-            yield Chart(stem("dedupe", file.label, label if len(charts) > 1 else ""), title,
-                        "column row MiB_per_s match chunk", [Series(label, rows)],
-                        {"columns": len(matches), "rows": len(chunks),
-                         "slowest": min(row[2] for row in rows),
-                         "fastest": max(row[2] for row in rows)})
+        for suite in file.suites():
+            cells = [cell for cell in file.of(suite)
+                     if None not in (cell.factor("match"), cell.factor("chunk"))]
+            charts: dict[tuple[str, str], list[Cell]] = {}
+            for cell, label in zip(cells, labels(cells, ("match", "chunk"))):
+                charts.setdefault((cell.metric, label), []).append(cell)
+            for (metric, label), some in charts.items():
+                if len(some) > 1 and metric in ("time_ns", "bytes_per_s"):
+                    name, title = named("dedupe", suite, metric, file)
+                    if len(charts) > 1:
+                        name, title = f"{name}-{stem(label)}", f"{title}, {label}"
+                    yield heat_map(name, title, some)
 
 
-MATCH = ("match", "match_pct", "match_rate")
-
-
-def match_of(cell: Cell) -> float | None:
-    """The match rate of a dedupe in percent."""
-    key = next((key for key in MATCH if key in cell.factors), "")
-    value = cell.factors.get(key)
-    text = str(value).removesuffix("%")
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def heat_map(name: str, title: str, cells: Sequence[Cell]) -> Chart:
+    """Throughput of each cell by match rate and chunk size."""
+    matches = sorted({cell.place("match") for cell in cells})
+    chunks = sorted({cell.place("chunk") for cell in cells})
+    rows = [(matches.index(cell.place("match")), chunks.index(cell.place("chunk")), rate(cell),
+             f"{cell.place('match'):g}%", show_bytes(cell.place("chunk"))) for cell in cells]
+    rates = [row[2] for row in rows]
+    return Chart(name, title, "column row MiB_per_s match chunk", [Series("MiB/s", rows)],
+                 {"columns": len(matches), "rows": len(chunks), "slowest": min(rates),
+                  "fastest": max(rates)})
 
 
 def rate(cell: Cell) -> float:
     """How many MiB a cell did in a second."""
-    if cell.metric.endswith("bytes_per_s"):
+    if cell.metric == "bytes_per_s":
         return cell.value() / (1 << 20)
     work = next((line["work_bytes"] for line in cell.lines if is_number(line.get("work_bytes"))),
-                cell.number("size") or cell.number("chunk") or 0)
-    return work / cell.value() * 1e9 / (1 << 20) if cell.value() else 0
+                cell.factor("size") or 0)
+    return work / max(cell.value(), 1) * 1e9 / (1 << 20)
 
 
 def timeline(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
-    """Latencies of readers and writers one after the other, a panel for each who they wait for."""
+    """Latencies of operations at intended times, one after the other, by what else went on."""
     for file in files:
-        cells = [cell for cell in file.of("interference", "measure", "reference")
-                 if cell.metric.endswith("_ns")]
-        series = [Series(label, moments(cell), 1 + number % 8)
-                  for number, (cell, label) in enumerate(zip(cells, labels(cells)))]
-        if series:
-            clock = all("at_ns" in line for cell in cells for line in cell.lines)
-            yield Chart(stem("interference", file.label), file.label,
-                        "at latency_ns" if clock else "number latency_ns", series,
-                        {"clock": int(clock), **axis("latency_ns")})
+        for suite in file.suites():
+            cells = [cell for cell in file.of(suite) if "foreground" in cell.factors]
+            for metric in dict.fromkeys(cell.metric for cell in cells):
+                some = [cell for cell in cells if cell.metric == metric]
+                clock = all(cell.factor("rate") for cell in some)
+                if metric.endswith("_ns"):
+                    yield Chart(*named("timeline", suite, metric, file), f"at {metric}", [
+                        Series(label, moments(cell, cell.factor("rate") or 1), 1 + number % 8)
+                        for number, (cell, label) in enumerate(zip(some, labels(some)))],
+                        {"clock": int(clock), **axis(metric)})
 
 
-def moments(cell: Cell) -> list[tuple[Number, ...]]:
-    """When each sample of a cell was due, in seconds of its block's, or else its number, and the
-    sample; blocks follow each other. Of many, the slow half and every so many of the others."""
-    rows: list[tuple[Number, ...]] = []
-    base: Number = 0
-    for line in cell.lines:
-        at = line.get("at_ns") or range(len(line["samples"]))
-        unit = 1e-9 if "at_ns" in line else 1
-        rows += [(base + when * unit, sample) for when, sample in zip(at, line["samples"])]
-        base = rows[-1][0] + (0 if "at_ns" in line else 1) if rows else 0
+def moments(cell: Cell, every_second: float) -> list[tuple[Number, ...]]:
+    """When each sample was due and what it was, blocks after each other. Of many, the slowest
+    and some of the others."""
+    rows = [(number / every_second, sample) for number, sample in enumerate(cell.samples())]
     every = -(-len(rows) // TIMELINE_SAMPLES)
     slow = sorted(row[1] for row in rows)[-TIMELINE_SAMPLES // 4:]
-    return [row for i, row in enumerate(rows) if i % every == 0 or row[1] >= slow[0]]
+    return [row for i, row in enumerate(rows) if i % every == 0 or row[1] > slow[0]]
 
 
 def forest(_: Sequence[Measured], comparisons: Sequence[Compared]) -> Iterator[Chart]:
@@ -349,27 +327,25 @@ def forest(_: Sequence[Measured], comparisons: Sequence[Compared]) -> Iterator[C
 
 PLOTS = (
     Plot("curve", "Time against size",
-         "Median time of a call or copy by size, with the quartiles of the samples. A flat line "
-         "shares extents; a rising one moves bytes.", curves("paths", "size")),
+         "Median time by size, with the quartiles of the samples. A flat line shares extents; a "
+         "rising one moves bytes.", curves("size")),
     Plot("extents", "Clone time against extents",
          "Every sample, by the number of extents observed; the line is the slope in time per "
          "extent, with its confidence.", extents),
     Plot("curve", "Clone time against dirty data",
-         "A clone of a source that is not yet written has to write it first.",
-         curves("dirty", "dirty", "dirty_bytes")),
+         "A source that is not yet written has to be written first.", curves("dirty")),
     Plot("strip", "Every sample",
          "Each dot is a sample, each tick a median; the fastest first. Two clouds in a row are two "
-         "ways in which a call went.", strips),
+         "ways in which a call went (marked * if the test for it says so).", strips),
     Plot("forest", "Comparison",
          "New divided by old with its confidence interval; the band is the smallest effect that "
          "matters. What changed comes first.", forest),
-    Plot("curve", "Scaling",
-         "What cloners reach together as there are more of them.",
-         curves("scaling", "cloners", "threads", "jobs", unit="%g", linear=True)),
+    Plot("curve", "Scaling", "What there is as there are more cloners at the same time.",
+         curves("cloners", unit="%g", linear=True)),
     Plot("timeline", "Interference over time",
-         "Latency of requests that were due at fixed times while something else ran.", timeline),
+         "Latency of operations that were due at fixed times while something else ran.", timeline),
     Plot("heat", "Dedupe",
-         "Throughput of FIDEDUPERANGE by share of matching data and size of the request.", heat),
+         "MiB/s by share of matching chunks and size of a request.", heat),
 )
 
 
