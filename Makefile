@@ -166,10 +166,10 @@ run:	## make filesystems in loop images, run the cases on each, print the table 
 		echo 'make run makes and mounts filesystems: sudo make run' >&2; exit 2; fi
 	@ci/deps run
 	@$(MAKE) all
-	@mkdir -p $(RESULTS) && touch $(RESULTS)/.began
+	@touch $(BUILD)/.began
 	@echo "harness/runner/cowbell-matrix $(MATRIX_ARGS)"
 	@RESULTS=$(RESULTS) harness/runner/cowbell-matrix $(MATRIX_ARGS); status=$$?; \
-	files=$$(find $(RESULTS) -maxdepth 1 -name '*.jsonl' -newer $(RESULTS)/.began | sort); \
+	files=$$(find $(RESULTS) -maxdepth 1 -name '*.jsonl' -newer $(BUILD)/.began | sort | xargs); \
 	[ -z "$$files" ] || $(MAKE) -s report FILES="--partial $$files"; exit $$status
 
 FILES ?= $(wildcard $(RESULTS)/*.jsonl)

@@ -89,7 +89,7 @@ def row(head: str, cells: Iterable[str], kind: str = "") -> str:
 
 def cell(text: object, kind: str = "") -> str:
     """A cell with a text."""
-    return f'<td class="{kind}">{escape(str(text))}</td>' if kind else f"<td>{escape(str(text))}</td>"
+    return f'<td class="{kind}">{escape(str(text))}</td>'
 
 
 def case_of(name: str) -> str:
@@ -480,8 +480,9 @@ SECTIONS = (
     Section("matrix", "Cases", "Areas open into cases, cases into points; a count is that of the "
             "gravest verdict.", matrix_section, "page/matrix.html"),
     Section("plots", "Plots", "", plots_section, "plots"),
-    Section("benchmarks", "Measurements", "The median of the blocks' medians, its confidence interval or "
-            "else the range of the blocks, whether blocks were shared or copied, and flags.", bench_section),
+    Section("benchmarks", "Measurements", "The median of the blocks' medians, its "
+            "confidence interval or else the range of the blocks, whether blocks were shared or "
+            "copied, and flags.", bench_section),
     Section("comparisons", "Comparisons", "New divided by old, with the confidence interval.",
             compare_section),
     Section("quirks", "Known deviations", "Failures that are expected (xfail): the reason, and "
