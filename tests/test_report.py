@@ -112,7 +112,7 @@ def bench_lines():
     for what in ("none", "fsync"):
         lines += cells("durable", f"clone[sync={what}]", "clone", {"sync": what}, 90000)
         lines += cells("interference", f"{what}[foreground=write]", what,
-                       {"foreground": "write", "rate": 500}, 200000)
+                       {"foreground": "write", "rate": 500}, 200000, "latency_ns")
     lines.append({"kind": "bench", "suite": "paths", "name": "paths/fio", "verdict": "skip",
                   "reason": "fio is not installed"})
     return [*lines, {"kind": "end", "cells": 99, "skipped": 1, "wall_ns": 5}]
@@ -388,7 +388,7 @@ def test_colours_have_contrast_in_light_and_dark():
 
 EXPECTED = {"size-paths-bench": 2, "extents-bench": 2, "dirty-bench": 1, "strip-paths-bench": 2,
             "strip-durable-bench": 2, "compare-compare": 2,
-            "cloners-scaling-ops-per-s-bench": 1, "timeline-interference-bench": 2,
+            "cloners-scaling-ops-per-s-bench": 1, "timeline-interference-latency-ns-bench": 2,
             "dedupe-bench": 1}
 
 
@@ -425,7 +425,7 @@ def test_data_of_plots_is_what_was_measured(made):
     fit = [[float(text) for text in row] for row in extents["2.5 µs per extent"]]
     assert fit[-1][0] == 8192 and fit[-1][1] == pytest.approx(9000 + 2500 * 8192, rel=1e-3)
     assert fit[-1][2] < fit[-1][1] < fit[-1][3]
-    late = read_data(made / "plots/timeline-interference-bench.dat")
+    late = read_data(made / "plots/timeline-interference-latency-ns-bench.dat")
     assert late["fsync"][3] == ["0.006", "199998"]
     heat = read_data(made / "plots/dedupe-bench.dat")
     assert [row[3:] for row in next(iter(heat.values()))][:2] == [['"0%"', '"1M"'],

@@ -3,8 +3,9 @@
 set terminal svg size width, 70 + 26 * rows dynamic noenhanced font font
 set format x '%g'
 span = highest - lowest
-set xtics span > 4 ? 1 : span > 1 ? 0.5 : span > 0.25 ? 0.1 : span > 0.1 ? 0.05 : 0.02
 edge = span * 0.05
+if (highest / lowest > 4) set logscale x
+if (highest / lowest <= 4) set xtics span > 1 ? 0.5 : span > 0.25 ? 0.1 : span > 0.1 ? 0.05 : 0.02
 set xrange [lowest > 2 * edge ? lowest - edge : lowest * 0.9:highest + edge]
 set xlabel 'new / old'
 set yrange [rows - 0.4:-0.6]

@@ -54,10 +54,13 @@ def read_comparison(path: Path) -> Compared | None:
     sides = document.get("a", []), document.get("b", [])
     threshold = document.get("threshold", 0)
     if not (isinstance(metrics, list) and is_number(threshold)
-            and all(isinstance(side, list) for side in sides)):
+            and all(isinstance(side, list)
+                    for side in (*sides, document.get("differs", [])))):
         raise UsageError(f"{path}: line 1: no comparison: no metrics, sides or threshold")
     return Compared(path.stem, threshold, sides, [
-        read_ratio(f"{path}: line 1: metrics[{i}]", metric) for i, metric in enumerate(metrics)])
+        read_ratio(f"{path}: line 1: metrics[{i}]", metric) for i, metric in enumerate(metrics)],
+                    [f"{one.get('what')} ({one.get('a', '?')}, {one.get('b', '?')})"
+                     for one in document.get("differs", []) if isinstance(one, dict)])
 
 
 def read_ratio(where: str, metric: object) -> Ratio:
@@ -73,7 +76,7 @@ def read_ratio(where: str, metric: object) -> Ratio:
     n = metric.get("n", [metric.get("n_a", ""), metric.get("n_b", "")])
     if not isinstance(n, list) or len(n) != 2:
         raise UsageError(f"{where}.n: not two numbers")
-    return Ratio(metric["name"], str(metric.get("verdict", "")), str(metric.get("reason", "")),
+    return Ratio(metric["name"].removesuffix(" time_ns"), str(metric.get("verdict", "")), str(metric.get("reason", "")),
                  known("ratio"), known("ratio_low", "low"), known("ratio_high", "high"),
                  known("p_holm", "p"), (n[0], n[1]))
 

@@ -366,7 +366,8 @@ def bench_section(report: Report, _: str) -> str:
         parts.append(f"<details><summary>{escape(suite)}: {len(rows)} rows</summary>" + table(
             ("cell", *(escape(one.label) for one in report.measured)),
             (row(escape(f"{label}, {metric}" if many else label), cells)
-             for (label, metric), cells in rows.items()), suite) + "</details>")
+             for (label, metric), cells in rows.items()), suite, "numbers") + "</details>")
+    parts.append(derived_table(report.measured))
     skipped: dict[str, list[str]] = {}
     for one in report.measured:
         for name, reason in one.skipped:
@@ -375,6 +376,25 @@ def bench_section(report: Report, _: str) -> str:
               '<ul class="names">' + "".join(f"<li>{escape(name)}</li>" for name in names)
               + "</ul></details>" for reason, names in skipped.items()]
     return "".join(parts)
+
+
+def derived_table(files: Sequence[Measured]) -> str:
+    """What runs computed across cells: slopes, crossovers and such."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for place, one in enumerate(files):
+        for line in one.derived:
+            if line["metric"].startswith("median_"):
+                continue
+            told = escape(show(line["metric"], line["value"]))
+            if "low" in line and "high" in line:
+                told += f'<br><span class="note">{escape(show(line["metric"], line["low"]))} to ' \
+                    f'{escape(show(line["metric"], line["high"]))}</span>'
+            rows.setdefault((line["name"], line["metric"]), [cell("–", "number")] * len(files))[
+                place] = f'<td class="number">{told}</td>'
+    return "<h3>Computed of them</h3>" + table(
+        ("what", *(escape(one.label) for one in files)),
+        (row(escape(f"{name} {metric}"), cells) for (name, metric), cells in rows.items()),
+        "Computed of the measurements", "numbers") if rows else ""
 
 
 def bench_cell(found: Cell) -> str:
@@ -402,7 +422,9 @@ def compare_section(report: Report, _: str) -> str:
             cell(" / ".join(map(str, one.n)), "number")]) for one in compared.ratios]
         old, new = (", ".join(map(str, side)) for side in compared.sides)
         parts.append(f'<h3>{escape(compared.label)}</h3><p class="note">New: {escape(new)}. '
-                     f"Old: {escape(old)}.</p>" + table(
+                     f"Old: {escape(old)}."
+                     + (f" They differ in {escape(', '.join(dict.fromkeys(compared.differs)))}."
+                        if compared.differs else "") + "</p>" + table(
                          ("metric", "verdict", "new / old", "from", "to", "p", "n"), rows,
                          compared.label))
     return "".join(parts)
@@ -459,7 +481,8 @@ def skipped_section(report: Report, _: str) -> str:
                                  for number in range(len(report.files))))
             for reason, counts in sorted(found.items(), key=lambda item: -item[1].total())]
     return f"<details><summary>{len(found)} reasons</summary>" + table(
-        ("reason", *map(escape, report.names)), rows, "Reasons for skipping") + "</details>"
+        ("reason", *map(escape, report.names)), rows, "Reasons for skipping",
+        "numbers") + "</details>"
 
 
 @dataclass(frozen=True)

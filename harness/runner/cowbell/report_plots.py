@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Callable, Iterator, Sequence
 
-from .report_bench import AIDS, FOLLOWS, Cell, Measured, labels, lines_over, show_bytes
+from .report_bench import (AIDS, FOLLOWS, Cell, Measured, labels, lines_over, show_bytes,
+                           varying)
 from .results import is_number
 from .tools import TOOL_SECONDS, find_tool
 
@@ -74,12 +75,13 @@ class Ratio:
 @dataclass(frozen=True)
 class Compared:
     """A comparison: what to call it, the smallest effect that matters as a share of 1, the files
-    of each side, and its metrics."""
+    of each side, its metrics, and in what else the sides differ."""
 
     label: str
     threshold: float
     sides: tuple[list[str], list[str]]
     ratios: list[Ratio]
+    differs: list[str]
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,9 @@ def strips(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
         for suite in file.suites():
             cells = file.of(suite)
             shown = {cell.name for x in AXES for line in lines_over(cells, x) for cell in line}
+            shown |= {cell.name for some in heats(cells).values() for cell in some}
             cells = [cell for cell in cells if cell.name not in shown
-                     and not {"match", "foreground"} & cell.factors.keys()]
+                     and "foreground" not in cell.factors]
             sizes = Counter(cell.factor("size") for cell in cells)
             where = ""
             if len(sizes) > 1:
@@ -244,21 +247,30 @@ def strip(file: Measured, suite: str, where: str, metric: str, cells: Sequence[C
                   **axis(metric)})
 
 
+def heats(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """Dedupes that differ in match rate and size of the request only, by the other factors: their
+    throughput, or else their time."""
+    fit = [cell for cell in cells if None not in (cell.factor("match"), cell.factor("chunk"))]
+    metric = next((name for name in ("bytes_per_s", "time_ns")
+                   if any(cell.metric == name for cell in fit)), "")
+    fit = [cell for cell in fit if cell.metric == metric]
+    found: dict[str, list[Cell]] = {}
+    for cell, label in zip(fit, labels(fit, ("match", "chunk"))):
+        found.setdefault(label, []).append(cell)
+    return {label: some for label, some in found.items()
+            if len({cell.factor("match") for cell in some}) > 1}
+
+
 def heat(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
     """Dedupe by match rate and chunk size: a chart for each combination of the other factors."""
     for file in files:
         for suite in file.suites():
-            cells = [cell for cell in file.of(suite)
-                     if None not in (cell.factor("match"), cell.factor("chunk"))]
-            charts: dict[tuple[str, str], list[Cell]] = {}
-            for cell, label in zip(cells, labels(cells, ("match", "chunk"))):
-                charts.setdefault((cell.metric, label), []).append(cell)
-            for (metric, label), some in charts.items():
-                if len(some) > 1 and metric in ("time_ns", "bytes_per_s"):
-                    name, title = named("dedupe", suite, metric, file)
-                    if len(charts) > 1:
-                        name, title = f"{name}-{stem(label)}", f"{title}, {label}"
-                    yield heat_map(name, title, some)
+            found = heats(file.of(suite))
+            for label, some in found.items():
+                name, title = named("dedupe", suite, "", file)
+                if len(found) > 1:
+                    name, title = f"{name}-{stem(label)}", f"{title}, {label}"
+                yield heat_map(name, title, some)
 
 
 def heat_map(name: str, title: str, cells: Sequence[Cell]) -> Chart:
@@ -283,18 +295,22 @@ def rate(cell: Cell) -> float:
 
 
 def timeline(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
-    """Latencies of operations at intended times, one after the other, by what else went on."""
+    """Latencies of operations at intended times, one after the other, by what else went on: a
+    chart for each kind of operation."""
     for file in files:
         for suite in file.suites():
-            cells = [cell for cell in file.of(suite) if "foreground" in cell.factors]
-            for metric in dict.fromkeys(cell.metric for cell in cells):
-                some = [cell for cell in cells if cell.metric == metric]
+            cells = [cell for cell in file.of(suite) if "foreground" in cell.factors
+                     and cell.metric.endswith("_ns")]
+            charts: dict[tuple[str, ...], list[Cell]] = {}
+            for cell in cells:
+                kind = tuple(str(cell.factors.get(key)) for key in varying(cells))
+                charts.setdefault((cell.metric, *kind), []).append(cell)
+            for (metric, *kind), some in charts.items():
+                name, title = named("timeline", suite, metric, file)
                 clock = all(cell.factor("rate") for cell in some)
-                if metric.endswith("_ns"):
-                    yield Chart(*named("timeline", suite, metric, file), f"at {metric}", [
-                        Series(label, moments(cell, cell.factor("rate") or 1), 1 + number % 8)
-                        for number, (cell, label) in enumerate(zip(some, labels(some)))],
-                        {"clock": int(clock), **axis(metric)})
+                yield Chart(stem(name, *kind), ", ".join((title, *kind)), f"at {metric}", [
+                    Series(cell.method, moments(cell, cell.factor("rate") or 1), 1 + i % 8)
+                    for i, cell in enumerate(some)], {"clock": int(clock), **axis(metric)})
 
 
 def moments(cell: Cell, every_second: float) -> list[tuple[Number, ...]]:
@@ -310,11 +326,10 @@ def forest(_: Sequence[Measured], comparisons: Sequence[Compared]) -> Iterator[C
     """Ratios of a comparison with their intervals, what changed first."""
     order = ("worse", "better", "inconclusive", "same")
     for compared in comparisons:
-        ratios = [one for one in compared.ratios if one.verdict in order and one.ratio
-                  and one.low and one.high]
+        ratios = [one for one in compared.ratios if one.verdict in order and one.ratio]
         ratios.sort(key=lambda one: order.index(one.verdict))
-        rows = [(one.ratio, one.low, one.high, number, one.verdict, one.name)
-                for number, one in enumerate(ratios[:FOREST_ROWS])]
+        rows = [(one.ratio or 1, one.low or one.ratio or 1, one.high or one.ratio or 1, number,
+                 one.verdict, one.name) for number, one in enumerate(ratios[:FOREST_ROWS])]
         series = [Series(verdict, [row for row in rows if row[4] == verdict])
                   for verdict in order if any(row[4] == verdict for row in rows)]
         if rows:
