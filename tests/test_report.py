@@ -462,10 +462,10 @@ def test_without_gnuplot_data_and_scripts_are_written(tmp_path):
 @needs_gnuplot
 def test_names_cannot_run_commands(tmp_path):
     evil = "`touch evil`'.system('touch evil').'\"\n"
-    lines = [head(verb="bench"),
-             *cells("paths", f"a{evil}", evil, {"size": 1, "x" + evil: evil}, 9),
-             *cells("paths", f"b{evil}", evil, {"size": 2, "x" + evil: evil}, 9),
-             {"kind": "end", "wall_ns": 1}]
+    lines = [head(verb="bench")]
+    for size in (1, 2, 4):
+        lines += cells("paths", f"{size}{evil}", evil, {"size": size, "x" + evil: evil}, 9)
+    lines.append({"kind": "end", "wall_ns": 1})
     bench = write(tmp_path / "bench.jsonl", *lines)
     done = report(bench, "-o", tmp_path / "out", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

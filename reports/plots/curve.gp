@@ -2,7 +2,7 @@
 # A line for each block of data: x, value, quartiles; y is logarithmic unless `linear`.
 set terminal svg size width, height + 18 * ((blocks + 1) / 2) dynamic noenhanced font font
 if (linear) set yrange [0:*]
-if (!linear) set logscale y
+if (!linear) set logscale y (binary ? 2 : 10)
 set logscale x 2
 set format x x_unit
 set format y unit

@@ -5,7 +5,7 @@ set logscale x
 if (binary) set logscale x 2
 set format x unit
 set xtics font ',12'
-if (decades > 5) set xtics 100
+if (crowded && !binary) set xtics 100
 set xlabel metric
 set yrange [blocks - 0.4:-0.6]
 set border 1

@@ -76,7 +76,8 @@ def read_ratio(where: str, metric: object) -> Ratio:
     n = metric.get("n", [metric.get("n_a", ""), metric.get("n_b", "")])
     if not isinstance(n, list) or len(n) != 2:
         raise UsageError(f"{where}.n: not two numbers")
-    return Ratio(metric["name"].removesuffix(" time_ns"), str(metric.get("verdict", "")), str(metric.get("reason", "")),
+    return Ratio(metric["name"].removesuffix(" time_ns"), str(metric.get("verdict", "")),
+                 str(metric.get("reason", "")),
                  known("ratio"), known("ratio_low", "low"), known("ratio_high", "high"),
                  known("p_holm", "p"), (n[0], n[1]))
 

@@ -8,7 +8,7 @@ more. Blocks are the unit: a cell's value is the median of its blocks' medians.
 from collections import Counter
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, Iterator, Sequence
 
 from .results import Line, ResultFile, is_number
 
@@ -104,6 +104,12 @@ class Measured:
         return list(dict.fromkeys(cell.suite for cell in self.cells))
 
 
+def each(files: Sequence[Measured]) -> Iterator[tuple[Measured, str]]:
+    """Files and their suites, so that what files say of one suite comes together."""
+    for suite in dict.fromkeys(suite for file in files for suite in file.suites()):
+        yield from ((file, suite) for file in files if suite in file.suites())
+
+
 def measured(label: str, file: ResultFile) -> Measured:
     """The cells of a file."""
     found = Measured(label, file.run, derived=file.derived)
@@ -143,8 +149,8 @@ FOLLOWS = {"source": "dirty"}
 
 
 def lines_over(cells: Sequence[Cell], x: str) -> list[list[Cell]]:
-    """Cells in lines over a factor: those of a line differ in nothing else. One cell is no line;
-    rows that are there to judge others by make none."""
+    """Cells in lines over a factor: those of a line differ in nothing else. One cell is no line,
+    nor are two sizes; rows that are there to judge others by make none."""
     found: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
         if cell.role not in AIDS and cell.factor(x) is not None:
@@ -152,7 +158,7 @@ def lines_over(cells: Sequence[Cell], x: str) -> list[list[Cell]]:
                                   if key != x and FOLLOWS.get(key) != x))
             found.setdefault((cell.metric, cell.method, others), []).append(cell)
     return [sorted(line, key=lambda cell: cell.place(x)) for line in found.values()
-            if len({cell.factor(x) for cell in line}) > 1]
+            if len({cell.factor(x) for cell in line}) >= (3 if x == "size" else 2)]
 
 
 def labels(cells: Sequence[Cell], without: Sequence[str] = ()) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Callable, Iterator, Sequence
 
-from .report_bench import (AIDS, FOLLOWS, Cell, Measured, labels, lines_over, show_bytes,
+from .report_bench import (AIDS, FOLLOWS, Cell, Measured, each, labels, lines_over, show_bytes,
                            varying)
 from .results import is_number
 from .tools import TOOL_SECONDS, find_tool
@@ -27,6 +27,8 @@ FOREST_ROWS = 60
 STRIP_ROWS = 40
 STRIP_SAMPLES = 400
 TIMELINE_SAMPLES = 4000
+# About what style.gp says, in pixels.
+PLOT_WIDTH, LETTER_WIDTH = 600, 8
 # Factors with a plot of their own, but for the size.
 AXES = ("extents", "dirty", "cloners")
 # Methods of one kind have one colour of style.gp; those of a kind differ in their points.
@@ -134,15 +136,14 @@ def axis(metric: str) -> dict[str, Number | str]:
 def charts_over(files: Sequence[Measured], x: str) -> Iterator[
         tuple[Measured, str, str, list[tuple[str, int, list[Cell]]]]]:
     """Of each file, suite and metric the lines over a factor, with label and colour."""
-    for file in files:
-        for suite in file.suites():
-            found = lines_over(file.of(suite), x)
-            for metric in dict.fromkeys(line[0].metric for line in found):
-                some = [line for line in found if line[0].metric == metric]
-                told = labels([line[0] for line in some], (x, *FOLLOWS))
-                kinds = colours([line[0].method for line in some])
-                yield file, suite, metric, sorted(zip(told, kinds, some),
-                                                  key=lambda one: one[1])
+    for file, suite in each(files):
+        found = lines_over(file.of(suite), x)
+        for metric in dict.fromkeys(line[0].metric for line in found):
+            some = [line for line in found if line[0].metric == metric]
+            told = labels([line[0] for line in some], (x, *FOLLOWS))
+            kinds = colours([line[0].method for line in some])
+            yield file, suite, metric, sorted(zip(told, kinds, some),
+                                              key=lambda one: one[1])
 
 
 def named(kind: str, suite: str, metric: str, file: Measured) -> tuple[str, str]:
@@ -159,7 +160,8 @@ def curves(x: str, unit: str = "%.0b%B", linear: bool = False) -> Callable[
             yield Chart(*named(x, suite, metric, file), f"{x} {metric} quarter three",
                         [Series(label, [(cell.place(x), *spread(cell)) for cell in line], kind)
                          for label, kind, line in found],
-                        {"x": x, "x_unit": unit, "linear": int(linear), **axis(metric)})
+                        {"x": x, "x_unit": unit, **axis(metric),
+                         "linear": int(linear and not metric.endswith("_ns"))})
     return make
 
 
@@ -210,23 +212,25 @@ def steps(first: float, last: float) -> list[float]:
 def strips(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
     """Every sample of the cells of a suite that no other plot shows; of those over sizes, at the
     size that most of them have."""
-    for file in files:
-        for suite in file.suites():
-            cells = file.of(suite)
-            shown = {cell.name for x in AXES for line in lines_over(cells, x) for cell in line}
-            shown |= {cell.name for some in heats(cells).values() for cell in some}
-            cells = [cell for cell in cells if cell.name not in shown
-                     and "foreground" not in cell.factors]
-            sizes = Counter(cell.factor("size") for cell in cells)
-            where = ""
-            if len(sizes) > 1:
-                size = max(sizes, key=lambda size: (sizes[size], size or 0))
-                cells = [cell for cell in cells if cell.factor("size") == size]
-                where = f", {show_bytes(size or 0)}"
-            for metric in dict.fromkeys(cell.metric for cell in cells):
-                some = [cell for cell in cells if cell.metric == metric]
-                if len(some) > 1:
-                    yield strip(file, suite, where, metric, some)
+    for file, suite in each(files):
+        cells = file.of(suite)
+        shown = {cell.name for x in AXES for line in lines_over(cells, x) for cell in line}
+        shown |= {cell.name for some in heats(cells).values() for cell in some}
+        cells = [cell for cell in cells if cell.name not in shown
+                 and "foreground" not in cell.factors]
+        sizes = Counter(cell.factor("size") for cell in cells)
+        where = ""
+        if len(sizes) > 1:
+            size = max(sizes, key=lambda size: (sizes[size], size or 0))
+            cells = [cell for cell in cells if cell.factor("size") == size]
+            where = f", {show_bytes(size or 0)}"
+        timed = {cell.name for cell in cells if cell.metric == "time_ns"}
+        # A rate that is made of times says nothing new.
+        cells = [cell for cell in cells if cell.metric == "time_ns" or cell.name not in timed]
+        for metric in dict.fromkeys(cell.metric for cell in cells):
+            some = [cell for cell in cells if cell.metric == metric]
+            if len(some) > 1:
+                yield strip(file, suite, where, metric, some)
 
 
 def strip(file: Measured, suite: str, where: str, metric: str, cells: Sequence[Cell]) -> Chart:
@@ -241,10 +245,11 @@ def strip(file: Measured, suite: str, where: str, metric: str, cells: Sequence[C
             (sample, number, cell.value()) for sample in samples[::every]],
             8 if cell.role in AIDS else kind))
     name, title = named("strip", suite, metric, file)
-    seen = [row[0] for one in series for row in one.rows]
+    seen = [max(row[0], 1) for one in series for row in one.rows]
+    decades = log10(max(seen) / min(seen))
+    room = PLOT_WIDTH - LETTER_WIDTH * max(len(one.label) for one in series)
     return Chart(name, title + where, f"{metric} row median", series,
-                 {"decades": log10(max(seen) / max(min(seen), 1)) if max(seen) > 1 else 1,
-                  **axis(metric)})
+                 {"crowded": int((decades + 2) * 7 * LETTER_WIDTH > room), **axis(metric)})
 
 
 def heats(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
@@ -263,14 +268,13 @@ def heats(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
 
 def heat(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
     """Dedupe by match rate and chunk size: a chart for each combination of the other factors."""
-    for file in files:
-        for suite in file.suites():
-            found = heats(file.of(suite))
-            for label, some in found.items():
-                name, title = named("dedupe", suite, "", file)
-                if len(found) > 1:
-                    name, title = f"{name}-{stem(label)}", f"{title}, {label}"
-                yield heat_map(name, title, some)
+    for file, suite in each(files):
+        found = heats(file.of(suite))
+        for label, some in found.items():
+            name, title = named("dedupe", suite, "", file)
+            if len(found) > 1:
+                name, title = f"{name}-{stem(label)}", f"{title}, {label}"
+            yield heat_map(name, title, some)
 
 
 def heat_map(name: str, title: str, cells: Sequence[Cell]) -> Chart:
@@ -297,20 +301,20 @@ def rate(cell: Cell) -> float:
 def timeline(files: Sequence[Measured], _: Sequence[Compared]) -> Iterator[Chart]:
     """Latencies of operations at intended times, one after the other, by what else went on: a
     chart for each kind of operation."""
-    for file in files:
-        for suite in file.suites():
-            cells = [cell for cell in file.of(suite) if "foreground" in cell.factors
-                     and cell.metric.endswith("_ns")]
-            charts: dict[tuple[str, ...], list[Cell]] = {}
-            for cell in cells:
-                kind = tuple(str(cell.factors.get(key)) for key in varying(cells))
-                charts.setdefault((cell.metric, *kind), []).append(cell)
-            for (metric, *kind), some in charts.items():
-                name, title = named("timeline", suite, metric, file)
-                clock = all(cell.factor("rate") for cell in some)
-                yield Chart(stem(name, *kind), ", ".join((title, *kind)), f"at {metric}", [
-                    Series(cell.method, moments(cell, cell.factor("rate") or 1), 1 + i % 8)
-                    for i, cell in enumerate(some)], {"clock": int(clock), **axis(metric)})
+    for file, suite in each(files):
+        cells = [cell for cell in file.of(suite) if "foreground" in cell.factors
+                 and cell.metric.endswith("_ns")]
+        charts: dict[tuple[str, ...], list[Cell]] = {}
+        for cell in cells:
+            kind = tuple(str(cell.factors.get(key)) for key in varying(cells))
+            charts.setdefault((cell.metric, *kind), []).append(cell)
+        for (metric, *kind), some in sorted(charts.items()):
+            name, title = named("timeline", suite, metric, file)
+            clock = all(cell.factor("rate") for cell in some)
+            some.sort(key=lambda cell: cell.method)
+            yield Chart(stem(name, *kind), ", ".join((title, *kind)), f"at {metric}", [
+                Series(cell.method, moments(cell, cell.factor("rate") or 1), 1 + i % 8)
+                for i, cell in enumerate(some)], {"clock": int(clock), **axis(metric)})
 
 
 def moments(cell: Cell, every_second: float) -> list[tuple[Number, ...]]:
