@@ -106,7 +106,7 @@
 			return verdict ? '<td class="b-' + verdict + ' v-' + verdict + '">' + verdict + '</td>' :
 				'<td><span class="note">–</span></td>';
 		}).join('');
-		out.push(row('point', id, escape(point[0] || '(one point)'), open, cells));
+		out.push(row('point', id, escape(point[0] || '(one point)').replace(/,/g, ',<wbr>'), open, cells));
 		if (open)
 			out.push(reasons(one, point));
 	}
