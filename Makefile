@@ -163,6 +163,7 @@ FS ?=
 CASES ?=
 SEED ?=
 JOBS ?= 2
+RESULTS ?= results
 comma = ,
 empty =
 space = $(empty) $(empty)
@@ -176,7 +177,17 @@ run:	## make filesystems in loop images, run the cases on each, print the table 
 		echo 'make run makes and mounts filesystems: sudo make run' >&2; exit 2; fi
 	@ci/deps run
 	@$(MAKE) all
-	harness/runner/cowbell-matrix $(MATRIX_ARGS)
+	@touch $(BUILD)/.began
+	@echo "harness/runner/cowbell-matrix $(MATRIX_ARGS)"
+	@RESULTS=$(RESULTS) harness/runner/cowbell-matrix $(MATRIX_ARGS); status=$$?; \
+	files=$$(find $(RESULTS) -maxdepth 1 -name '*.jsonl' -newer $(BUILD)/.began | sort | xargs); \
+	[ -z "$$files" ] || $(MAKE) -s report FILES="--partial $$files"; exit $$status
+
+FILES ?= $(wildcard $(RESULTS)/*.jsonl)
+
+.PHONY: report
+report:	## make a page of results: FILES="results/xfs.jsonl old/xfs.jsonl", or all of the last run
+	harness/runner/cowbell-report $(FILES) -o $(RESULTS)/report
 
 .PHONY: test
 test:	## every test and check there is (root; without root, what can be done without)
@@ -257,6 +268,7 @@ SHARE_DIR = $(DESTDIR)$(PREFIX)/share/cowbell
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/cowbell
 RUNNER_FILES := $(shell find harness/runner -type f ! -name '*.pyc' 2>/dev/null | sort)
 CASE_FILES := $(shell find cases -name '*.json' ! -path 'cases/invalid/*' 2>/dev/null | sort)
+REPORT_FILES := reports/schema.json $(wildcard reports/page/* reports/plots/*)
 DOC_FILES := $(wildcard README.md LICENSE docs/*.md docs/*.json)
 
 .PHONY: install
@@ -266,7 +278,7 @@ install: all	## install below PREFIX
 	@for file in $(RUNNER_FILES:harness/runner/%=%); do \
 		mode=644; [ ! -x "harness/runner/$$file" ] || mode=755; \
 		install -D -m $$mode "harness/runner/$$file" "$(LIBEXEC_DIR)/$$file" || exit 1; done
-	@for file in $(CASE_FILES) reports/schema.json; do \
+	@for file in $(CASE_FILES) $(REPORT_FILES); do \
 		install -D -m 644 "$$file" "$(SHARE_DIR)/$$file" || exit 1; done
 	install -D -m 644 -t $(DOC_DIR) $(DOC_FILES)
 

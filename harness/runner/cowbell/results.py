@@ -2,6 +2,7 @@
 """Reading the driver's result files (docs/results.md), finished or still growing."""
 
 import json
+import math
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from .tools import UsageError
 VERDICTS = ("fail", "error", "miss", "xpass", "xfail", "pass", "done", "skip")
 BAD_VERDICTS = ("fail", "error", "miss")
 SCHEMA = 1
+KINDS = ("run", "case", "bench", "derived", "end")
 
 Line = dict[str, Any]
 
@@ -36,7 +38,12 @@ class ResultFile:
     path: Path
     run: Line = field(default_factory=dict)
     cases: list[Line] = field(default_factory=list)
+    # What cowbell bench measured, and what it computed from that.
+    bench: list[Line] = field(default_factory=list)
+    derived: list[Line] = field(default_factory=list)
     end: Line | None = None
+    # How many lines there are, one that is only half there included.
+    length: int = 0
     # The last line is only half there: the driver was killed while it wrote.
     torn: bool = False
 
@@ -103,12 +110,34 @@ def option_value(words: list[str], option: str) -> str:
 def parse_line(text: str) -> Line:
     """One line of a result file. Raises ValueError if it is none."""
     line = json.loads(text)
-    if not isinstance(line, dict) or line.get("kind") not in ("run", "case", "end"):
+    if not isinstance(line, dict) or line.get("kind") not in KINDS:
         raise ValueError("no result line")
     if line["kind"] == "case" and not (isinstance(line.get("case"), str)
                                        and line.get("verdict") in VERDICTS):
         raise ValueError("a result without case or verdict")
+    if line["kind"] in ("bench", "derived"):
+        check_measured(line)
     return line
+
+
+def is_number(value: object) -> bool:
+    """Is it a finite number? JSON's true and Python's NaN are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_measured(line: Line) -> None:
+    """Raise ValueError unless a line of cowbell bench has what every reader of one needs."""
+    if not isinstance(line.get("name"), str):
+        raise ValueError("a measurement without a name")
+    if line["kind"] == "derived" or "verdict" not in line:
+        if not isinstance(line.get("metric"), str):
+            raise ValueError("a measurement without a metric")
+        numbers = [line.get("value")] if line["kind"] == "derived" else line.get("samples")
+        if not isinstance(numbers, list) or not all(map(is_number, numbers)):
+            raise ValueError("a measurement whose samples or value are no numbers")
+    for key in ("factors", "observed"):
+        if not isinstance(line.get(key, {}), dict):
+            raise ValueError(f"a measurement whose {key} are no object")
 
 
 def add_line(results: ResultFile, line: Line) -> None:
@@ -119,8 +148,9 @@ def add_line(results: ResultFile, line: Line) -> None:
         if line.get("schema") != SCHEMA:
             raise ValueError(f"schema {line.get('schema')}, only {SCHEMA} is known")
         results.run = line
-    elif line["kind"] == "case":
-        results.cases.append(line)
+    elif line["kind"] in ("case", "bench", "derived"):
+        {"case": results.cases, "bench": results.bench,
+         "derived": results.derived}[line["kind"]].append(line)
     elif line["kind"] == "end":
         results.end = line
     elif line.get("resumed"):
@@ -139,6 +169,7 @@ def read_results(path: Path) -> ResultFile:
     results = ResultFile(path)
     lines = text.split("\n")
     results.torn = lines[-1] != ""
+    results.length = len(lines) - (not results.torn)
     for number, line in enumerate(lines[:-1], 1):
         try:
             add_line(results, parse_line(line))
