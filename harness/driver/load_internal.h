@@ -195,7 +195,6 @@ bool load_step(struct loader *l, const struct at *at, json_t *object, const char
 /** interrupt_read() - "interrupt" into l->p; @object may be NULL */
 bool interrupt_read(struct loader *l, json_t *object);
 
-
 /* load.c */
 
 /** load_need() - one need of the point, unless it is there already; false if its opposite is */
