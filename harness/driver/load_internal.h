@@ -183,6 +183,10 @@ bool load_why(struct loader *l, const struct at *at, const json_t *value);
 bool steps_read(struct loader *l, json_t *steps);
 bool steps_finish(struct loader *l);
 
+/** step_read_plain() - a step without a twin; @pattern names the data that it writes */
+bool step_read_plain(struct loader *l, const struct at *at, json_t *object, const char *pattern,
+		     struct step *s);
+
 /**
  * load_step() - a step outside of "steps": an op that succeeds, without a twin
  * @pattern: name of the data that it writes if it names none
@@ -194,14 +198,6 @@ bool load_step(struct loader *l, const struct at *at, json_t *object, const char
 
 /** interrupt_read() - "interrupt" into l->p; @object may be NULL */
 bool interrupt_read(struct loader *l, json_t *object);
-
-/** step_read_plain() - a step without a twin; @pattern names the data that it writes */
-bool step_read_plain(struct loader *l, const struct at *at, json_t *object, const char *pattern,
-		     struct step *s);
-
-/** steps_finish() - when all steps of the point are read: descriptors' final numbers, and whether
- * anything is judged */
-bool steps_finish(struct loader *l);
 
 /* load_race.c */
 

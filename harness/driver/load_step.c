@@ -334,7 +334,7 @@ bool steps_read(struct loader *l, json_t *steps)
 bool load_step(struct loader *l, const struct at *at, json_t *object, const char *pattern,
 	       struct step *s)
 {
-	if (!read_call(l, at, object, first_keys, pattern, s))
+	if (!step_read_plain(l, at, object, pattern, s))
 		return false;
 	return !expects_failure(s) || load_wrong(l, AT_KEY(at, "expect"), "it must succeed");
 }

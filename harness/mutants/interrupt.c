@@ -57,7 +57,6 @@ static long if_met(struct call *c, uint64_t at, uint64_t len, void (*damage)(str
 	m.ret = call_real(c);
 	err = errno;
 	if (m.ret >= 0 && pending(&held)) {
-		err = 0;
 		damage(&m);
 		err = errno;
 	}
