@@ -198,20 +198,23 @@ static const struct sector_run *run_at(const struct glimpse *g, uint32_t sector)
 }
 
 /*
- * A clone of [low, high) of the destination that a put has hidden, or that never took place. What
- * it wrote is known if nobody has written the source; if not, it is what nobody can read.
+ * A clone of sectors of the destination that a put has hidden, or that never took place. What it
+ * wrote is known if nobody has written the source, or if that has come from here in the first
+ * place; if not, it is what nobody can read.
  */
 static void clone_hidden(struct story *s, const struct effect *e, const struct race_file *from,
-			 uint32_t low, uint32_t high, int64_t by)
+			 struct sector_run run, int64_t by)
 {
-	for (uint32_t at = low; at < high; at++) {
+	const uint64_t back = trace_shift(run.value, -by);
+
+	for (uint32_t at = run.first; at < run.first + run.count; at++) {
 		const uint32_t place = (uint32_t)(at - by);
 		const struct sector_run *old = run_at(&from->before, place);
 		const struct sector_run *now = run_at(&from->after, place);
 
-		if (old && now && old->value == now->value) {
-			tell(s, false, e->from, place, 1, old->value);
-			tell(s, true, e->file, at, 1, trace_shift(old->value, by));
+		if (now && (now->value == back || (old && old->value == now->value))) {
+			tell(s, false, e->from, place, 1, now->value);
+			tell(s, true, e->file, at, 1, trace_shift(now->value, by));
 		} else {
 			s->hidden[e->file] = true;
 			tell(s, true, e->file, at, 1, VALUE_HIDDEN);
@@ -233,7 +236,8 @@ static void clone_sectors(struct story *s, const struct effect *e, uint64_t len)
 		if (low >= high)
 			continue;
 		if (is_own(e, run->value)) {
-			clone_hidden(s, e, from, low, high, by);
+			clone_hidden(s, e, from,
+				     (struct sector_run){ low, high - low, run->value }, by);
 			continue;
 		}
 		tell(s, false, e->from, (uint32_t)(low - by), high - low,
