@@ -230,7 +230,9 @@ static void *play(void *arg)
 
 	snprintf(name, sizeof(name), "%.15s", p->actor.spec->name);
 	prctl(PR_SET_NAME, name);
-	pin(number);
+	/* two on one CPU would never be at it at the same moment */
+	if (all->looks)
+		pin(number);
 	for (uint32_t round = 1;; round++) {
 		wait_change(&s->go, round - 1, all->looks);
 		if (atomic_load(&s->stop))
