@@ -122,6 +122,8 @@ static void add_register(struct story *s, uint32_t segment)
 
 	if (r->first == LINEAR_SIZE)
 		add(s, "the size of file %" PRIu32, r->file);
+	else if (r->first == LINEAR_TIME)
+		add(s, "the mtime of file %" PRIu32, r->file);
 	else
 		add(s, "sector %" PRIu32 " of file %" PRIu32, r->first, r->file);
 }
