@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define GAP_US 50
+/* How often a lock is looked at before its holder is waited for. */
+#define LOOKS 1000
 
 static struct together *shared;
 
@@ -51,8 +54,8 @@ void take(int *lock)
 		if (kill(holder, 0) && errno == ESRCH)
 			__atomic_compare_exchange_n(lock, &holder, 0, false, __ATOMIC_ACQUIRE,
 						    __ATOMIC_RELAXED);
-		else if (i % 1000 == 0)
-			nanosleep(&pause, NULL);
+		else if (i % LOOKS == 0)
+			kernel()->syscall(SYS_futex, lock, FUTEX_WAIT, holder, &pause, NULL, 0);
 	}
 }
 
