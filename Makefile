@@ -213,6 +213,12 @@ mutants: $(BUILD)/cowbell $(BUILD)/libcowbell-mutants.so	## kernels with one bug
 	harness/runner/cowbell-mutants --cowbell $(BUILD)/cowbell --jobs $(JOBS) \
 		$(if $(FS),--fs $(FS)) $(if $(SEED),--seed $(SEED)) $(foreach name,$(MUTANT),'$(name)')
 
+.PHONY: race-mutants
+race-mutants: $(BUILD)/cowbell $(BUILD)/libcowbell-mutants.so	## bugs of races, 20 times each: how surely are they noticed? (root)
+	harness/runner/cowbell-fs $(or $(FS),xfs) -- harness/runner/cowbell-race-mutants \
+		--cowbell $(BUILD)/cowbell --dir '{dir}' $(if $(SEED),--seed $(SEED)) \
+		$(if $(REPEAT),--repeat $(REPEAT)) $(foreach name,$(MUTANT),'$(name)')
+
 ## Checks, each of which ci/check runs too
 
 .PHONY: unit

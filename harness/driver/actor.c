@@ -179,6 +179,38 @@ static void act(struct actor *a)
 			run_step(a, &spec->steps[i], (uint32_t)i, turn);
 }
 
+static void pin(size_t number)
+{
+	cpu_set_t all, one;
+	int left;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	left = (int)(number % (size_t)CPU_COUNT(&all));
+	CPU_ZERO(&one);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all) || left--)
+			continue;
+		CPU_SET(cpu, &one);
+		break;
+	}
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+/*
+ * Where there are more actors than CPUs, some share one, and never are at it at the same moment. So
+ * each round deals them anew.
+ */
+static size_t deal(size_t number, size_t total, uint64_t seed)
+{
+	const uint64_t mine = mix(seed ^ number);
+	size_t rank = 0;
+
+	for (size_t i = 0; i < total; i++)
+		rank += mix(seed ^ i) < mine;
+	return rank;
+}
+
 /* All that must not cost time once the round has started. */
 static void prepare(struct player *p, const struct plan *plan)
 {
@@ -187,6 +219,8 @@ static void prepare(struct player *p, const struct plan *plan)
 	a->trace->count = a->trace->lost = a->trace->spilled = 0;
 	arena_reset(a->world.arena);
 	a->random = mix(plan->seed ^ mix(a->id));
+	if (!p->all->looks)
+		pin(deal(a->id - 1, p->all->total, plan->seed));
 	if (p->all->reopen) {
 		close_own(a, p->all->w);
 		p->open = false;
@@ -215,24 +249,6 @@ static void wait_until(uint64_t ns, bool crowded)
 	while (clock_ns() < ns)
 		if (crowded)
 			sched_yield();
-}
-
-static void pin(size_t number)
-{
-	cpu_set_t all, one;
-	int left;
-
-	if (sched_getaffinity(0, sizeof(all), &all))
-		return;
-	left = (int)(number % (size_t)CPU_COUNT(&all));
-	CPU_ZERO(&one);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &all) || left--)
-			continue;
-		CPU_SET(cpu, &one);
-		break;
-	}
-	sched_setaffinity(0, sizeof(one), &one);
 }
 
 /* The life of an actor. */

@@ -6,6 +6,12 @@
 #include <stdint.h>
 #include <time.h>
 
+/** clock_to_ns() - a time as one number */
+static inline uint64_t clock_to_ns(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec;
+}
+
 /** clock_ns() - nanoseconds that never go back */
 static inline uint64_t clock_ns(void)
 {

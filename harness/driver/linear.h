@@ -19,6 +19,8 @@
 
 /* The register that is a file's size, beside its sectors. */
 #define LINEAR_SIZE UINT32_MAX
+/* The register that is its time of modification. */
+#define LINEAR_TIME (UINT32_MAX - 2)
 
 /** struct linear_access - registers [first, first + count) of a file, and one value for all */
 struct linear_access {

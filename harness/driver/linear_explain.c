@@ -120,6 +120,8 @@ static void add_register(struct story *s, uint32_t segment)
 		snprintf(file, sizeof(file), "file %" PRIu32, r->file);
 	if (r->first == LINEAR_SIZE)
 		add(s, "the size of %s", file);
+	else if (r->first == LINEAR_TIME)
+		add(s, "the mtime of %s", file);
 	else
 		add(s, "sector %" PRIu32 " of %s", r->first, file);
 }

@@ -232,6 +232,7 @@ static void look(struct world *w, struct race_file *rf, bool after)
 	grow(rf, (size_t)got / SECTOR_SIZE + 1);
 	g = after ? &rf->after : &rf->before;
 	g->len = g->size = (uint64_t)got;
+	g->mtime_ns = clock_to_ns(&st.st_mtim);
 	g->runs_count =
 		trace_look(r->buffer, (size_t)got / SECTOR_SIZE, 0, w->tag, &r->strange, g->runs);
 	rf->at_ns = clock_ns();

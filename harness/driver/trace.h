@@ -50,8 +50,10 @@ struct sector_run {
 
 /** struct glimpse - what was read of a file: by op get, or by the controller between rounds */
 struct glimpse {
-	/** @off, @len: in bytes: what was read; @size: the file's size before that */
-	uint64_t off, len, size;
+	/** @off, @len: in bytes: what was read; @size, @mtime_ns: the file's before that */
+	uint64_t off, len, size, mtime_ns;
+	/** @timed: the time is to be judged, too */
+	bool timed;
 	/** @runs: of whole sectors from @off on */
 	size_t runs_count;
 	struct sector_run *runs;

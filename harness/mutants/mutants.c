@@ -5,6 +5,7 @@
  *
  *   COWBELL_MUTANT=NAME         be this kernel
  *   COWBELL_MUTANT=list         print all, one a line: name, subject, loss
+ *   COWBELL_MUTANT=list-race    print those of races
  *   COWBELL_MUTANT_ACTED=FILE   count in this file, in binary, how often the mutant acted
  */
 #include "mutants.h"
@@ -26,12 +27,17 @@
 #define USAGE_STATUS 2
 
 static const struct mutant *const tables[] = {
-	clone_mutants, dedupe_mutants, copy_mutants,  stream_mutants,
-	space_mutants, write_mutants,  query_mutants, errno_mutants,
-	rare_mutants,  side_mutants,   race_mutants,  interrupt_mutants,
+	clone_mutants, dedupe_mutants,	   copy_mutants,      stream_mutants, space_mutants,
+	write_mutants, query_mutants,	   errno_mutants,     rare_mutants,   side_mutants,
+	race_mutants,  race_write_mutants, interrupt_mutants,
 };
 
+/* Those whose bug shows only while something else goes on. */
+static const struct mutant *const race_tables[] = { race_mutants, race_write_mutants };
+
 static const struct mutant *active;
+/* The active one is of races. */
+static bool racing;
 /* How often the mutant acted, in all processes: memory that they share. */
 static _Atomic uint64_t *acts;
 
@@ -66,21 +72,33 @@ void acted(void)
 long mutate(struct call *c)
 {
 	const bool bad = active && active->kind == c->kind && (c->sound || active->wrong);
-	const long ret = bad ? active->run(c) : call_real(c);
+	const bool also = active && active->run_also && active->also == c->kind && c->sound;
+	const long ret = bad ? active->run(c) : also ? active->run_also(c) : call_real(c);
 	const int err = errno;
 
-	if (active && ret >= 0 && c->sound)
+	/* what one actor remembers is of no use to the others */
+	if (active && !racing && ret >= 0 && c->sound)
 		track_call(c, ret);
 	errno = err;
 	return ret;
 }
 
-static void list(void)
+static bool is_of_races(const struct mutant *asked)
+{
+	for (size_t t = 0; t < sizeof(race_tables) / sizeof(race_tables[0]); t++)
+		for (const struct mutant *m = race_tables[t]; m->name; m++)
+			if (m == asked)
+				return true;
+	return false;
+}
+
+static void list(bool races)
 {
 	const struct mutant *m;
 
 	for (size_t i = 0; (m = mutant_at(i)); i++)
-		printf("%s\t%s\t%s\n", m->name, m->subject, m->loses);
+		if (!races || is_of_races(m))
+			printf("%s\t%s\t%s\n", m->name, m->subject, m->loses);
 	fflush(stdout);
 }
 
@@ -133,8 +151,8 @@ static __attribute__((constructor)) void choose(void)
 	unsetenv("LD_PRELOAD");
 	if (!asked)
 		return;
-	if (!strcmp(asked, "list")) {
-		list();
+	if (!strcmp(asked, "list") || !strcmp(asked, "list-race")) {
+		list(!strcmp(asked, "list-race"));
 		_exit(0);
 	}
 	for (size_t i = 0; !active && mutant_at(i); i++)
@@ -144,6 +162,7 @@ static __attribute__((constructor)) void choose(void)
 		complain_of(asked);
 		_exit(USAGE_STATUS);
 	}
+	racing = is_of_races(active);
 	if (log)
 		count_in(log);
 }

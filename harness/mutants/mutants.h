@@ -67,6 +67,9 @@ struct mutant {
 	long (*run)(struct call *c);
 	/** @real, @wrong: for mutants of errnos: what the kernel says, and what this one says */
 	int real, wrong;
+	/** @also, @run_also: a second call that this kernel makes in its own way, if not NULL */
+	enum kind also;
+	long (*run_also)(struct call *c);
 };
 
 /** mutant_active() - the chosen mutant, NULL if there is none */
@@ -84,7 +87,7 @@ long mutate(struct call *c);
 /* Tables end with .name == NULL. */
 extern const struct mutant clone_mutants[], dedupe_mutants[], copy_mutants[], stream_mutants[],
 	space_mutants[], write_mutants[], query_mutants[], errno_mutants[], rare_mutants[],
-	side_mutants[], race_mutants[], interrupt_mutants[];
+	side_mutants[], race_mutants[], race_write_mutants[], interrupt_mutants[];
 
 #define MUTANTS_END \
 	{ \

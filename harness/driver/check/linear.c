@@ -40,6 +40,8 @@ struct story {
 	bool resized[SECTOR_FILES_MAX];
 	/* files that calls of the round read; those of whose clones something is hidden */
 	bool read[SECTOR_FILES_MAX], hidden[SECTOR_FILES_MAX];
+	/* files whose time of modification is read; those that not clones alone change */
+	bool timed[SECTOR_FILES_MAX], changed[SECTOR_FILES_MAX];
 	struct effect clones[CLONES_MAX];
 	size_t clones_count;
 	/* the call whose effects are put in */
@@ -164,11 +166,18 @@ static void put(struct story *s, const struct effect *e)
 		tell_size(s, true, e->file, e->off + e->len);
 }
 
+static void tell_time(struct story *s, bool write, int file, const struct glimpse *g)
+{
+	if (s->timed[file])
+		tell(s, write, file, LINEAR_TIME, 1, g->mtime_ns);
+}
+
 /* First the size, then the sectors: a reader may not see a size before what is in it. */
 static void seen(struct story *s, const struct effect *e)
 {
 	begin(s, false);
 	tell_size(s, false, e->file, e->seen->size);
+	tell_time(s, false, e->file, e->seen);
 	begin(s, e->grain != GRAIN_WHOLE);
 	for (size_t i = 0; i < e->seen->runs_count; i++) {
 		const struct sector_run *run = &e->seen->runs[i];
@@ -198,20 +207,23 @@ static const struct sector_run *run_at(const struct glimpse *g, uint32_t sector)
 }
 
 /*
- * A clone of [low, high) of the destination that a put has hidden, or that never took place. What
- * it wrote is known if nobody has written the source; if not, it is what nobody can read.
+ * A clone of sectors of the destination that a put has hidden, or that never took place. What it
+ * wrote is known if nobody has written the source, or if that has come from here in the first
+ * place; if not, it is what nobody can read.
  */
 static void clone_hidden(struct story *s, const struct effect *e, const struct race_file *from,
-			 uint32_t low, uint32_t high, int64_t by)
+			 struct sector_run run, int64_t by)
 {
-	for (uint32_t at = low; at < high; at++) {
+	const uint64_t back = trace_shift(run.value, -by);
+
+	for (uint32_t at = run.first; at < run.first + run.count; at++) {
 		const uint32_t place = (uint32_t)(at - by);
 		const struct sector_run *old = run_at(&from->before, place);
 		const struct sector_run *now = run_at(&from->after, place);
 
-		if (old && now && old->value == now->value) {
-			tell(s, false, e->from, place, 1, old->value);
-			tell(s, true, e->file, at, 1, trace_shift(old->value, by));
+		if (now && (now->value == back || (old && old->value == now->value))) {
+			tell(s, false, e->from, place, 1, now->value);
+			tell(s, true, e->file, at, 1, trace_shift(now->value, by));
 		} else {
 			s->hidden[e->file] = true;
 			tell(s, true, e->file, at, 1, VALUE_HIDDEN);
@@ -233,7 +245,8 @@ static void clone_sectors(struct story *s, const struct effect *e, uint64_t len)
 		if (low >= high)
 			continue;
 		if (is_own(e, run->value)) {
-			clone_hidden(s, e, from, low, high, by);
+			clone_hidden(s, e, from, (struct sector_run){ low, high - low, run->value },
+				     by);
 			continue;
 		}
 		tell(s, false, e->from, (uint32_t)(low - by), high - low,
@@ -296,6 +309,7 @@ static void clone(struct story *s, const struct effect *e)
 	if (!from || !to)
 		return;
 	begin(s, false);
+	tell_time(s, true, e->file, &to->after);
 	if (e->len == CLONE_ALL) {
 		clone_sectors(s, e, clone_rest(s, e, from, to));
 		return;
@@ -371,10 +385,14 @@ static void note_effect(struct story *s, const struct effect *e)
 {
 	if (e->kind == EFFECT_CUT || (e->kind == EFFECT_PUT && e->grows))
 		s->resized[e->file] = true;
-	else if (e->kind == EFFECT_SEEN)
+	if (e->kind == EFFECT_SEEN) {
 		s->read[e->file] = true;
-	else if (e->kind == EFFECT_CLONE)
+		s->timed[e->file] |= e->seen->timed;
+	} else if (e->kind == EFFECT_CLONE) {
 		note_clone(s, e);
+	} else if (e->kind != EFFECT_EQUAL) {
+		s->changed[e->file] = true;
+	}
 }
 
 /* Do something with every effect of every call that worked. */
@@ -419,6 +437,7 @@ static void add_state(struct story *s, bool after)
 
 		tell_runs(s, !after, f->file, g);
 		tell_size(s, !after, f->file, g->size);
+		tell_time(s, !after, f->file, g);
 	}
 }
 
@@ -487,6 +506,22 @@ static void observe(struct world *w, const struct linear_result *result)
 			 result->why);
 }
 
+/* Rounds of which too little can be known. */
+static void refuse(const struct story *s)
+{
+	for (size_t i = 0; i < SECTOR_FILES_MAX; i++) {
+		if (s->hidden[i] && s->read[i])
+			world_error(s->w,
+				    "linear: what was cloned into %s is written over and read",
+				    s->w->files[i].path);
+		if (s->timed[i] && s->changed[i])
+			world_error(
+				s->w,
+				"linear: the times of %s are read, so only a clone may change it",
+				s->w->files[i].path);
+	}
+}
+
 static void judge_round(struct world *w)
 {
 	struct story *s = &story;
@@ -499,13 +534,12 @@ static void judge_round(struct world *w)
 	memset(s->resized, 0, sizeof(s->resized));
 	memset(s->read, 0, sizeof(s->read));
 	memset(s->hidden, 0, sizeof(s->hidden));
-	add_state(s, false);
+	memset(s->timed, 0, sizeof(s->timed));
+	memset(s->changed, 0, sizeof(s->changed));
 	each_effect(s, note_effect);
+	add_state(s, false);
 	each_effect(s, add_effect);
-	for (size_t i = 0; i < SECTOR_FILES_MAX; i++)
-		if (s->hidden[i] && s->read[i])
-			world_error(w, "linear: what was cloned into %s is written over and read",
-				    w->files[i].path);
+	refuse(s);
 	add_state(s, true);
 	if (world_stopped(w))
 		return;

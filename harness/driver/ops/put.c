@@ -54,7 +54,7 @@ struct put_args {
 	uint64_t off, len;
 	struct opt_num within;
 	int how;
-	bool whole;
+	bool whole, times;
 };
 
 /** struct view - what is kept of one descriptor */
@@ -401,6 +401,8 @@ static void get_run(struct world *w, const void *args, struct op_result *r)
 	g->off = t.off;
 	g->len = (uint64_t)r->ret;
 	g->size = (uint64_t)st.st_size;
+	g->mtime_ns = clock_to_ns(&st.st_mtim);
+	g->timed = a->times;
 	g->runs = arena_alloc(w->arena, (size_t)(g->len / SECTOR_SIZE + 1) * sizeof(*g->runs));
 	g->runs_count = trace_look(t.buffer, (size_t)(g->len / SECTOR_SIZE), t.stamp.place, w->tag,
 				   &strange, g->runs);
@@ -457,6 +459,8 @@ static const struct argspec get_args[] = {
 	    .doc = "by which path"),
 	ARG(BOOL, struct put_args, whole,
 	    .doc = "judge it as if all of it were read at one instant, which nobody promises"),
+	ARG(BOOL, struct put_args, times,
+	    .doc = "judge the time of modification, too, which nobody promises to keep up"),
 	ARG_END,
 };
 
