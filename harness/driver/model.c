@@ -48,6 +48,8 @@ static bool continues(const struct seg *a, const struct seg *b)
 
 static void push(struct rope *r, const struct seg *s)
 {
+	const uint64_t at = r->size;
+
 	if (!s->len)
 		return;
 	r->size += s->len;
@@ -66,7 +68,8 @@ static void push(struct rope *r, const struct seg *s)
 		r->seg = grown;
 		r->room = room;
 	}
-	r->seg[r->count++] = *s;
+	r->seg[r->count] = *s;
+	r->seg[r->count++].at = at;
 }
 
 static void push_hole(struct rope *r, uint64_t len)
@@ -76,18 +79,30 @@ static void push_hole(struct rope *r, uint64_t len)
 	push(r, &hole);
 }
 
+/* The number of the segment that byte @off lies in, by bisection; the count if there is none. */
+static size_t find(const struct rope *r, uint64_t off)
+{
+	size_t low = 0, high = r->count;
+
+	while (low < high) {
+		const size_t mid = low + (high - low) / 2;
+
+		if (r->seg[mid].at + r->seg[mid].len <= off)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 /* Append the bytes [off, off + len) of @from; the range must lie within. */
 static void push_range(struct rope *r, const struct rope *from, uint64_t off, uint64_t len)
 {
-	uint64_t start = 0;
-
-	for (size_t i = 0; i < from->count && len; start += from->seg[i++].len) {
+	for (size_t i = find(from, off); i < from->count && len; i++) {
 		const struct seg *s = &from->seg[i];
-		struct seg part;
+		const uint64_t skip = off - s->at;
+		struct seg part = cut(s, skip, min64(len, s->len - skip));
 
-		if (off >= start + s->len)
-			continue;
-		part = cut(s, off - start, min64(len, start + s->len - off));
 		push(r, &part);
 		off += part.len;
 		len -= part.len;
@@ -119,12 +134,10 @@ void rope_copy(struct rope *to, const struct rope *from)
 
 struct seg rope_at(const struct rope *r, uint64_t off)
 {
-	uint64_t start = 0;
+	const size_t i = find(r, off);
+	const uint64_t skip = i < r->count ? off - r->seg[i].at : 0;
 
-	for (size_t i = 0; i < r->count; start += r->seg[i++].len)
-		if (off < start + r->seg[i].len)
-			return cut(&r->seg[i], off - start, start + r->seg[i].len - off);
-	return (struct seg){ 0 };
+	return i < r->count ? cut(&r->seg[i], skip, r->seg[i].len - skip) : (struct seg){ 0 };
 }
 
 struct rope rope_slice(const struct rope *r, uint64_t off, uint64_t len)

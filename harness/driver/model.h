@@ -37,8 +37,8 @@ enum origin_kind {
 
 /** struct seg - bytes that lie next to each other in a pattern and in an origin */
 struct seg {
-	/** @len: in bytes, never 0 */
-	uint64_t len;
+	/** @len: in bytes, never 0; @at: where it starts in its rope */
+	uint64_t len, at;
 	/** @pattern, @off: where the bytes come from */
 	uint32_t pattern;
 	uint64_t off;
