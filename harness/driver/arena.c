@@ -2,6 +2,7 @@
 #include "arena.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@ struct chunk {
 
 struct arena {
 	struct chunk *chunks;
+	/* it cannot grow */
+	bool fixed;
 };
 
 /* There is no way on without memory, and nothing to clean up that the kernel would not. */
@@ -30,6 +33,19 @@ static void *need(void *p)
 struct arena *arena_new(void)
 {
 	return need(calloc(1, sizeof(struct arena)));
+}
+
+struct arena *arena_new_in(void *memory, size_t size)
+{
+	const size_t align = _Alignof(max_align_t);
+	const size_t head = (sizeof(struct arena) + align - 1) & ~(align - 1);
+	struct arena *a = memory;
+
+	need(size > head + sizeof(struct chunk) ? memory : NULL);
+	a->fixed = true;
+	a->chunks = (struct chunk *)((unsigned char *)memory + head);
+	a->chunks->size = size - head - sizeof(struct chunk);
+	return a;
 }
 
 void arena_free(struct arena *a)
@@ -55,7 +71,7 @@ void *arena_alloc(struct arena *a, size_t size)
 	if (!c || c->size - c->used < size) {
 		const size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
 
-		c = need(calloc(1, sizeof(*c) + room));
+		c = need(a->fixed ? NULL : calloc(1, sizeof(*c) + room));
 		c->size = room;
 		c->next = a->chunks;
 		a->chunks = c;

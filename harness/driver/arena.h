@@ -10,6 +10,14 @@ struct arena;
 
 struct arena *arena_new(void);
 
+/**
+ * arena_new_in() - an arena in memory that another process may share
+ * @memory: zeroed, aligned for any type; belongs to the caller, who needs not free the arena
+ *
+ * To ask for more than fits ends the program.
+ */
+struct arena *arena_new_in(void *memory, size_t size);
+
 /** arena_free() - give back everything that came from it, and itself; NULL is fine */
 void arena_free(struct arena *a);
 

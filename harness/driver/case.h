@@ -234,6 +234,37 @@ struct need_use {
 	const char *param;
 };
 
+/** enum handler - what the process that makes an interrupted call does about the signal */
+enum handler {
+	/** @HANDLER_NONE: nothing, so the signal does to it what it does by default */
+	HANDLER_NONE,
+	/** @HANDLER_PLAIN: it has a handler, installed without SA_RESTART */
+	HANDLER_PLAIN,
+	/** @HANDLER_RESTART: it has a handler, installed with SA_RESTART */
+	HANDLER_RESTART,
+};
+
+/** struct interrupt - "interrupt": a call, and a signal that is sent again and again while it runs
+ */
+struct interrupt {
+	/** @call: the call */
+	struct step call;
+	/** @each: what runs before each time, and restores what the call changed; @then: what runs
+	 * after a call that has returned */
+	struct step *each, *then;
+	size_t each_count, then_count;
+	/** @signal: its number; @handler: an enum handler */
+	int signal, handler;
+	/** @shots: how many signals are sent */
+	uint64_t shots;
+	/** @allow: what the files may hold then: a set of 1 << enum left (left.h) */
+	uint64_t allow;
+	/** @cuts: at least half of the signals must end the call before all is done */
+	bool cuts;
+	/** @once: no second attempt follows, as the call uses up what it reads (a pipe) */
+	bool once;
+};
+
 /** struct point - one case at one place of its cross product: all there is to run it */
 struct point {
 	/** @name: "errno/overlap-in-one-file[len=2B]" */
@@ -256,6 +287,8 @@ struct point {
 	size_t patterns_count;
 	struct step *steps;
 	size_t steps_count;
+	/** @interrupt: what is interrupted after the steps; NULL if nothing is */
+	struct interrupt *interrupt;
 	const struct oracle **after;
 	size_t after_count;
 	/** @alone: disturbs or measures the whole filesystem, so nothing else runs meanwhile */

@@ -115,6 +115,12 @@ static json_t *ops_json(const struct point *p)
 
 	for (size_t i = 0; i < p->steps_count; i++)
 		add_ops(names, &p->steps[i]);
+	if (p->interrupt)
+		add_ops(names, &p->interrupt->call);
+	for (size_t i = 0; p->interrupt && i < p->interrupt->each_count; i++)
+		add_ops(names, &p->interrupt->each[i]);
+	for (size_t i = 0; p->interrupt && i < p->interrupt->then_count; i++)
+		add_ops(names, &p->interrupt->then[i]);
 	json_object_foreach (names, name, value)
 		json_array_append_new(list, json_string(name));
 	json_decref(names);

@@ -18,6 +18,7 @@
 
 #include "args.h"
 #include "check.h"
+#include "interrupt.h"
 #include "op.h"
 #include "ops/process.h"
 #include "world.h"
@@ -342,6 +343,57 @@ static void run_steps(struct world *w, const struct step *steps, size_t count)
 		run_step(w, &steps[i]);
 }
 
+bool exec_steps(struct world *w, const struct step *steps, size_t count)
+{
+	run_steps(w, steps, count);
+	return !stopped(w);
+}
+
+void exec_begin(struct world *w, const struct step *s, const char *how)
+{
+	w->step = s;
+	w->exec->doing = world_text(w, "%s%s", args_text(w->arena, w->point, s), how);
+	tell_now(w);
+	world_look(w);
+}
+
+const char *exec_result(const struct world *w, const struct op_result *r)
+{
+	return result_text(w, r);
+}
+
+bool exec_apply(struct world *w, const struct op_result *r)
+{
+	if (r->err)
+		allow_touch(w, r->err);
+	w->checked.results++;
+	if (w->step->op->apply && (!r->err || w->step->op->apply_errors))
+		w->step->op->apply(w, w->step->args, r);
+	world_settle(w);
+	return !stopped(w);
+}
+
+void exec_trace(struct world *w, const char *result)
+{
+	trace(w, result);
+}
+
+size_t exec_trace_length(const struct world *w)
+{
+	return json_array_size(w->exec->trace);
+}
+
+void exec_trace_cut(struct world *w, size_t length)
+{
+	while (json_array_size(w->exec->trace) > length)
+		json_array_remove(w->exec->trace, json_array_size(w->exec->trace) - 1);
+}
+
+bool exec_over(const struct world *w)
+{
+	return stopped(w);
+}
+
 /* Everything is read back: through the cache, through what is still mapped, and from the disk. */
 static void read_all(struct world *w)
 {
@@ -366,6 +418,8 @@ static void run_point(struct world *w)
 		if (p->after[i]->start)
 			p->after[i]->start(w);
 	run_steps(w, p->steps, p->steps_count);
+	if (p->interrupt && !stopped(w))
+		interrupt_run(w, w->exec->env->budget);
 	w->step = NULL;
 	w->exec->doing = NULL;
 	tell_now(w);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "case.h"
+#include "op.h"
 #include "probe.h"
 
 /**
@@ -26,6 +27,8 @@ struct exec_env {
 	 * likewise, or -1 */
 	int dirfd, dir2fd;
 	uint64_t seed;
+	/** @budget: scales how much is tried where chance decides; 0 is 1.0 */
+	double budget;
 	/**
 	 * @hook: have the supervisor run a hook (remount) while the child holds nothing open below
 	 * the directory. It closes and reopens *dirfd and *dir2fd. Returns 0 or a negative errno.
@@ -44,5 +47,33 @@ struct exec_env {
  * allowed, checked, observed, trace (docs/results.md).
  */
 json_t *exec_point(const struct exec_env *env, const struct point *p);
+
+/*
+ * For what runs a point's calls in its own way (interrupt.c). The step that is running is
+ * world->step.
+ */
+
+/** exec_steps() - run steps as those of "steps" are; false if the point is over */
+bool exec_steps(struct world *w, const struct step *steps, size_t count);
+
+/** exec_begin() - this step is what happens now: for messages and the supervisor; @how is put after
+ * its arguments */
+void exec_begin(struct world *w, const struct step *s, const char *how);
+
+/** exec_result() - "ok", "4096", "EINTR": a result in words */
+const char *exec_result(const struct world *w, const struct op_result *r);
+
+/** exec_apply() - let the contract judge a result and advance the model; false if the point is over
+ */
+bool exec_apply(struct world *w, const struct op_result *r);
+
+/** exec_trace() - a line for the trace; exec_trace_length(), exec_trace_cut() - forget the lines of
+ * attempts that went well */
+void exec_trace(struct world *w, const char *result);
+size_t exec_trace_length(const struct world *w);
+void exec_trace_cut(struct world *w, size_t length);
+
+/** exec_over() - has something failed already? */
+bool exec_over(const struct world *w);
 
 #endif

@@ -13,11 +13,11 @@
 /* What B and P stand for while a case is only checked. */
 static const struct units nominal = { .block = 4096, .page = 4096 };
 
-static const char *const top_keys[] = { "checks",    "why",	  "strength", "needs", "tags",
-					"vary",	     "except",	  "files",    "steps", "after",
-					"timeout_s", "no_mutant", NULL };
+static const char *const top_keys[] = { "checks", "why",       "strength",  "needs", "tags",
+					"vary",	  "except",    "files",	    "steps", "interrupt",
+					"after",  "timeout_s", "no_mutant", NULL };
 
-static const char *const required_keys[] = { "checks", "why", "strength", "steps" };
+static const char *const required_keys[] = { "checks", "why", "strength" };
 
 static const char *const strengths[] = {
 	[STRENGTH_MUST] = "must",
@@ -146,6 +146,8 @@ static bool read_top(struct loader *l, struct casefile *c)
 	for (size_t i = 0; i < sizeof(required_keys) / sizeof(required_keys[0]); i++)
 		if (!json_object_get(c->root, required_keys[i]))
 			return load_wrong(l, NULL, "\"%s\" is missing", required_keys[i]);
+	if (!json_object_get(c->root, "steps") && !json_object_get(c->root, "interrupt"))
+		return load_wrong(l, NULL, "\"steps\" is missing");
 	c->checks = load_string(l, AT_KEY(NULL, "checks"), json_object_get(c->root, "checks"));
 	if (!c->checks)
 		return false;
@@ -315,8 +317,8 @@ static const struct {
 	const char *key;
 	bool (*read)(struct loader *l, json_t *value);
 } parts[] = {
-	{ "needs", read_needs }, { "tags", read_tags },	  { "files", files_read },
-	{ "steps", steps_read }, { "after", read_after },
+	{ "needs", read_needs }, { "tags", read_tags },		  { "files", files_read },
+	{ "steps", steps_read }, { "interrupt", interrupt_read }, { "after", read_after },
 };
 
 static void finish_names(struct loader *l)
@@ -358,6 +360,8 @@ static bool read_point(struct loader *l, const struct casefile *c, size_t i)
 		if (!good)
 			return false;
 	}
+	if (!steps_finish(l))
+		return false;
 	finish_names(l);
 	return true;
 }

@@ -63,6 +63,9 @@ const char *load_point_name(const struct casefile *c, size_t i);
 /** load_point_tagged() - does point @i bear the tag? */
 bool load_point_tagged(const struct casefile *c, size_t i, const char *tag);
 
+/** interrupt_args - the plain keys of "interrupt", with offsets in struct interrupt */
+extern const struct argspec interrupt_args[];
+
 /** load_schema() - the JSON schema of the language, made from the tables of ops, oracles and needs;
  * a new reference */
 json_t *load_schema(void);

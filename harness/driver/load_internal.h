@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the parts of the loader share. load.c reads the top level, load_expand.c makes the points of
- * the cross product, load_files.c reads "files", load_step.c steps and their twins, load_args.c the
- * arguments of ops, load_why.c sources, load_text.c has names and messages.
+ * the cross product, load_files.c reads "files", load_step.c steps and their twins,
+ * load_interrupt.c "interrupt", load_args.c the arguments of ops, load_why.c sources, load_text.c
+ * has names and messages.
  */
 #ifndef COWBELL_LOAD_INTERNAL_H
 #define COWBELL_LOAD_INTERNAL_H
@@ -177,8 +178,22 @@ bool load_why(struct loader *l, const struct at *at, const json_t *value);
 
 /* load_step.c */
 
-/** steps_read() - "steps" into l->p */
+/** steps_read() - "steps" into l->p; @steps may be NULL. steps_finish() - after all other parts
+ * that have steps */
 bool steps_read(struct loader *l, json_t *steps);
+bool steps_finish(struct loader *l);
+
+/**
+ * load_step() - a step outside of "steps": an op that succeeds, without a twin
+ * @pattern: name of the data that it writes if it names none
+ */
+bool load_step(struct loader *l, const struct at *at, json_t *object, const char *pattern,
+	       struct step *s);
+
+/* load_interrupt.c */
+
+/** interrupt_read() - "interrupt" into l->p; @object may be NULL */
+bool interrupt_read(struct loader *l, json_t *object);
 
 /* load.c */
 

@@ -268,6 +268,9 @@ static bool strength_fits(struct loader *l)
 {
 	bool judged = false;
 
+	/* What an interrupted call leaves is judged, or recorded, in any case. */
+	if (l->p->interrupt)
+		return true;
 	for (size_t i = 0; i < l->p->steps_count; i++)
 		if (l->p->steps[i].expect.kind != EXPECT_ANY)
 			judged = true;
@@ -297,12 +300,14 @@ bool steps_read(struct loader *l, json_t *steps)
 	json_t *object;
 	size_t i;
 
+	l->files_before = l->files.count;
+	if (!steps)
+		return true;
 	if (!json_is_array(steps) || !json_array_size(steps))
 		return load_wrong(l, at, "must be a list of steps, not empty");
 	if (json_array_size(steps) > LOAD_STEPS_MAX)
 		return load_wrong(l, at, "at most %d steps, not %zu", LOAD_STEPS_MAX,
 				  json_array_size(steps));
-	l->files_before = l->files.count;
 	p->steps = arena_alloc(l->arena, json_array_size(steps) * sizeof(*p->steps));
 	json_array_foreach (steps, i, object) {
 		const char *pattern = arena_printf(l->arena, "step%zu", i);
@@ -317,6 +322,19 @@ bool steps_read(struct loader *l, json_t *steps)
 	}
 	if (!p->steps_count)
 		return load_wrong(l, at, "vary leaves no step");
+	return true;
+}
+
+bool load_step(struct loader *l, const struct at *at, json_t *object, const char *pattern,
+	       struct step *s)
+{
+	if (!read_call(l, at, object, first_keys, pattern, s))
+		return false;
+	return !expects_failure(s) || load_wrong(l, AT_KEY(at, "expect"), "it must succeed");
+}
+
+bool steps_finish(struct loader *l)
+{
 	shift_descriptors(l);
 	return strength_fits(l);
 }

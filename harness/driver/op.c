@@ -69,6 +69,7 @@
 	X(syncfs) \
 	X(thaw) \
 	X(tick) \
+	X(tile) \
 	X(truncate) \
 	X(unlink) \
 	X(unmap) \

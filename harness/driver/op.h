@@ -58,6 +58,9 @@ struct op {
 	bool dedicated;
 	/** @alone: runs alone (remount) */
 	bool alone;
+	/** @interruptible: .run is one system call that can take long, and changes nothing of the
+	 * world but through the kernel: a case may interrupt it */
+	bool interruptible;
 	/**
 	 * @run: make the call, through libc, and store its result. Nothing else: no model, no
 	 * verdict.

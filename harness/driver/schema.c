@@ -473,6 +473,39 @@ static json_t *files_schema(void)
 	return with(files, "additionalProperties", or_vary(ref("file")));
 }
 
+static json_t *steps_schema(void)
+{
+	return or_vary(list_of(or_vary(ref("first-step")), 1, LOAD_STEPS_MAX));
+}
+
+/* A call that can be interrupted, with no expectation of its own that it fails. */
+static json_t *interrupted_call(void)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; op_at(i); i++)
+		if (op_at(i)->interruptible)
+			json_array_append_new(names, json_string(op_at(i)->name));
+	return json_pack("{s:[o, {s:{s:o}}]}", "allOf", ref("first-step"), "properties", "op",
+			 or_vary(json_pack("{s:o}", "enum", names)));
+}
+
+static json_t *interrupt_schema(void)
+{
+	json_t *properties = table_properties(interrupt_args);
+	json_t *object;
+
+	with(properties, "call", or_vary(interrupted_call()));
+	with(properties, "each", steps_schema());
+	with(properties, "then", steps_schema());
+	object = closed(properties, js("['call', 'each', 'signal']"));
+	/* These two nobody can catch. */
+	with(object, "if", js("{'properties': {'signal': {'enum': ['SIGKILL', 'SIGSTOP']}}}"));
+	return or_vary(with(object, "then",
+			    js("{'properties': {'handler': {'anyOf': [{'const': 'none'}, "
+			       "{'$ref': '#/$defs/vary'}]}}}")));
+}
+
 static json_t *top_properties(void)
 {
 	json_t *top = json_object();
@@ -486,6 +519,7 @@ static json_t *top_properties(void)
 	with(top, "except", except_schema());
 	with(top, "files", files_schema());
 	with(top, "steps", or_vary(list_of(or_vary(ref("step")), 1, LOAD_STEPS_MAX)));
+	with(top, "interrupt", interrupt_schema());
 	with(top, "after", or_vary(unique(list_of(oracle_schema(), 0, LOAD_LIST_MAX))));
 	with(top, "timeout_s",
 	     js("{'type': 'integer', 'minimum': 1, 'maximum': %d}", LOAD_TIMEOUT_MAX));
@@ -527,7 +561,7 @@ static json_t *definitions(void)
 
 json_t *load_schema(void)
 {
-	json_t *schema = closed(top_properties(), js("['checks', 'why', 'strength', 'steps']"));
+	json_t *schema = closed(top_properties(), js("['checks', 'why', 'strength']"));
 	json_t *defs = definitions();
 	char key[80];
 
@@ -540,6 +574,7 @@ json_t *load_schema(void)
 		with(defs, key, expect_schema(op_at(i)));
 	}
 	with(schema, "$defs", defs);
+	with(schema, "anyOf", js("[{'required': ['steps']}, {'required': ['interrupt']}]"));
 	with(schema, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
 	with(schema, "title", json_string("a cowbell case"));
 	/* In a case that promises something, every failure has a twin. */

@@ -104,6 +104,54 @@ static void clone_range_apply(struct world *w, const void *args, const struct op
 	apply(w, r, a->from, a->from_off, a->len, a->to, a->to_off);
 }
 
+struct tile_args {
+	int fd;
+	uint64_t len, times;
+};
+
+/* Each call doubles what there is, so that many extents take few calls. */
+static uint64_t tile_next(const struct tile_args *a, uint64_t have)
+{
+	const uint64_t missing = a->len * a->times - have;
+
+	return have < missing ? have : missing;
+}
+
+static void tile_run(struct world *w, const void *args, struct op_result *r)
+{
+	const struct tile_args *a = args;
+	uint64_t *have = arena_alloc(w->arena, sizeof(*have));
+
+	*have = a->len;
+	r->data = have;
+	if (!a->len || a->times > UINT64_MAX / 2 / a->len)
+		r->harness = EINVAL;
+	while (!r->harness && !r->err && *have < a->len * a->times) {
+		struct file_clone_range range = {
+			.src_fd = world_fd(w, a->fd),
+			.src_length = tile_next(a, *have),
+			.dest_offset = *have,
+		};
+
+		RESULT(r, ioctl(world_fd(w, a->fd), FICLONERANGE, &range));
+		*have += r->err ? 0 : range.src_length;
+	}
+}
+
+static void tile_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct tile_args *a = args;
+	const uint64_t done = *(const uint64_t *)r->data;
+	struct mfile *m = world_model(w, a->fd);
+
+	for (uint64_t have = a->len; m && have < done; have += tile_next(a, have))
+		model_clone(&w->model, m, have, m, 0, tile_next(a, have), ORIGIN_SURE);
+	if (m && done > a->len)
+		world_wrote(w, m);
+	if (r->err)
+		stopped(w, r, a->fd, done, tile_next(a, done));
+}
+
 static const struct argspec clone_args[] = {
 	ARG(FD, struct clone_args, from, .required = true, .doc = "source"),
 	ARG(FD, struct clone_args, to, .required = true, .doc = "destination"),
@@ -122,12 +170,22 @@ static const struct argspec clone_range_args[] = {
 	ARG_END,
 };
 
+static const struct argspec tile_args[] = {
+	ARG(FD, struct tile_args, fd, .required = true, .doc = "the file, open for both ways"),
+	ARG(NUM, struct tile_args, len, .required = true,
+	    .doc = "bytes from its start on that are repeated: whole blocks"),
+	ARG(NUM, struct tile_args, times, .required = true,
+	    .doc = "how many times they are there in the end"),
+	ARG_END,
+};
+
 const struct op op_clone = {
 	.name = "clone",
 	.doc = "ioctl(2) FICLONE",
 	.args_size = sizeof(struct clone_args),
 	.args = clone_args,
 	.need = clone_need,
+	.interruptible = true,
 	.run = clone_run,
 	.apply = clone_apply,
 	.apply_errors = true,
@@ -139,7 +197,19 @@ const struct op op_clone_range = {
 	.args_size = sizeof(struct clone_range_args),
 	.args = clone_range_args,
 	.need = clone_need,
+	.interruptible = true,
 	.run = clone_range_run,
 	.apply = clone_range_apply,
+	.apply_errors = true,
+};
+
+const struct op op_tile = {
+	.name = "tile",
+	.doc = "repeat the start of a file by FICLONERANGE: many extents in few calls",
+	.args_size = sizeof(struct tile_args),
+	.args = tile_args,
+	.need = clone_need,
+	.run = tile_run,
+	.apply = tile_apply,
 	.apply_errors = true,
 };

@@ -278,6 +278,7 @@ const struct op op_dedupe = {
 	.expects_size = sizeof(struct dedupe_expect),
 	.expects = dedupe_expects,
 	.need = dedupe_need,
+	.interruptible = true,
 	.run = dedupe_run,
 	.apply = dedupe_apply,
 	.apply_errors = true,

@@ -353,6 +353,7 @@ const struct op op_fallocate = {
 	.args_size = sizeof(struct fallocate_args),
 	.args = fallocate_args,
 	.need = fallocate_need,
+	.interruptible = true,
 	.run = fallocate_run,
 	.apply = fallocate_apply,
 	.apply_errors = true,
