@@ -26,8 +26,9 @@
 #define USAGE_STATUS 2
 
 static const struct mutant *const tables[] = {
-	clone_mutants, dedupe_mutants, copy_mutants,  stream_mutants, space_mutants,
-	write_mutants, query_mutants,  errno_mutants, rare_mutants,   side_mutants,
+	clone_mutants, dedupe_mutants, copy_mutants,	  stream_mutants,
+	space_mutants, write_mutants,  query_mutants,	  errno_mutants,
+	rare_mutants,  side_mutants,   interrupt_mutants,
 };
 
 static const struct mutant *active;

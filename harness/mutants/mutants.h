@@ -2,7 +2,8 @@
 /*
  * A mutant is a kernel with exactly one bug. It is chosen by COWBELL_MUTANT=NAME and preloaded into
  * the driver, to see which case notices. One mutant = one line in a table of the file about its
- * call: clone.c dedupe.c copy.c space.c write.c query.c errnos.c rare.c side.c; mutants.c lists the
+ * call: clone.c dedupe.c copy.c space.c write.c query.c errnos.c rare.c side.c
+ * interrupt.c; mutants.c lists the
  * tables.
  */
 #ifndef COWBELL_MUTANTS_H
@@ -82,7 +83,7 @@ long mutate(struct call *c);
 /* Tables end with .name == NULL. */
 extern const struct mutant clone_mutants[], dedupe_mutants[], copy_mutants[], stream_mutants[],
 	space_mutants[], write_mutants[], query_mutants[], errno_mutants[], rare_mutants[],
-	side_mutants[];
+	side_mutants[], interrupt_mutants[];
 
 #define MUTANTS_END \
 	{ \
