@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -47,6 +48,28 @@ struct row {
 };
 
 static struct row shares, dirts, disguises;
+
+/* Actors may be threads; a visitor of one list may look into another. */
+static mtx_t lists;
+
+static __attribute__((constructor)) void make_lock(void)
+{
+	mtx_init(&lists, mtx_recursive);
+}
+
+static mtx_t *lock(void)
+{
+	mtx_lock(&lists);
+	return &lists;
+}
+
+static void unlock(mtx_t **held)
+{
+	mtx_unlock(*held);
+}
+
+/* To the end of the block that it stands in. */
+#define LOCKED __attribute__((cleanup(unlock), unused)) mtx_t *held = lock()
 
 static void *add(struct row *r, size_t size)
 {
@@ -144,6 +167,7 @@ static void track_write(const struct call *c, long count)
 
 void track_call(const struct call *c, long ret)
 {
+	LOCKED;
 	const uint64_t from_size = c->from < 0 ? 0 : size_of(c->from);
 	uint64_t len = c->len;
 
@@ -180,6 +204,7 @@ void track_call(const struct call *c, long ret)
 
 void track_flushed(int fd)
 {
+	LOCKED;
 	struct dirt *d = dirts.items;
 	struct place file;
 
@@ -192,6 +217,7 @@ void track_flushed(int fd)
 
 void track_all_flushed(void)
 {
+	LOCKED;
 	dirts.count = 0;
 }
 
@@ -224,6 +250,7 @@ void track_sharers(int fd, uint64_t off, uint64_t len,
 				 void *context),
 		   void *context)
 {
+	LOCKED;
 	const struct share *s = shares.items;
 	struct place file;
 
@@ -245,6 +272,7 @@ void track_sharers(int fd, uint64_t off, uint64_t len,
 
 bool track_is_shared(int fd, uint64_t off, uint64_t len)
 {
+	LOCKED;
 	const struct share *s = shares.items;
 	struct place file;
 	struct overlap o;
@@ -260,6 +288,7 @@ bool track_is_shared(int fd, uint64_t off, uint64_t len)
 void track_dirty(int fd, uint64_t off, uint64_t len,
 		 void (*visit)(uint64_t off, uint64_t len, void *context), void *context)
 {
+	LOCKED;
 	const struct dirt *d = dirts.items;
 	struct place file;
 
@@ -281,6 +310,7 @@ static bool same_stamp(const struct statx_timestamp *a, const struct statx_times
 
 void track_times(int fd, struct statx *out)
 {
+	LOCKED;
 	memset(out, 0, sizeof(*out));
 	if (!kernel()->statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, out))
 		track_show_times(out);
@@ -289,6 +319,7 @@ void track_times(int fd, struct statx *out)
 
 void track_hide(int fd, const struct statx *before)
 {
+	LOCKED;
 	struct disguise *at, d = { .shown = *before };
 
 	if (kernel()->statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &d.seen))
@@ -300,6 +331,7 @@ void track_hide(int fd, const struct statx *before)
 
 void track_show_times(struct statx *st)
 {
+	LOCKED;
 	const struct disguise *d = disguises.items;
 
 	for (size_t i = disguises.count; i-- > 0;) {
