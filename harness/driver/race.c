@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -132,14 +133,20 @@ static bool overlapped(const struct round *r)
 static void judge(struct world *w)
 {
 	const struct point *p = w->point;
+	struct round *r = w->round;
+	/* There may be millions of rounds; what is said of one that is right is not kept. */
+	const struct arena_mark mark = arena_mark(w->arena);
 
 	judge_results(w);
-	world_doing(w, NULL, world_text(w, "round %" PRIu64, w->round->number));
+	snprintf(r->doing, sizeof(r->doing), "round %" PRIu64, r->number);
+	world_doing(w, NULL, r->doing);
 	for (size_t i = 0; i < p->after_count && !world_stopped(w); i++)
 		if (p->after[i]->round)
 			p->after[i]->round(w);
 	if (world_stopped(w))
 		world_history(w, race_history(w));
+	else
+		arena_release(w->arena, mark);
 }
 
 /* One round from beginning to end; false if there is nothing more to be done. */

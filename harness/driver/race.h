@@ -36,6 +36,8 @@ struct round {
 	uint64_t worked[ACTORS_MAX];
 	/** @buffer: to read and write files between rounds */
 	uint8_t *buffer;
+	/** @doing: "round 7" */
+	char doing[32];
 };
 
 /** struct race_options - from the command line */
