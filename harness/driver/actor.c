@@ -313,7 +313,8 @@ static bool release(struct actors *all, size_t i)
 	const int parent = getpid();
 
 	if (all->threads) {
-		p->joinable = !pthread_create(&p->thread, NULL, play, p);
+		errno = pthread_create(&p->thread, NULL, play, p);
+		p->joinable = !errno;
 		return p->joinable;
 	}
 	p->pid = fork();
@@ -431,15 +432,17 @@ void actors_stop(struct actors *all)
 		atomic_fetch_add(&all->stage->go, 1);
 		futex_wake(&all->stage->go);
 	}
+	/* first all of them: one may hold what another one waits for in the kernel */
+	for (size_t i = 0; i < ACTORS_MAX; i++)
+		if (all->player[i].pid > 0)
+			kill(all->player[i].pid, SIGKILL);
 	for (size_t i = 0; i < ACTORS_MAX; i++) {
 		struct player *p = &all->player[i];
 
 		if (p->joinable)
 			pthread_join(p->thread, NULL);
-		if (p->pid > 0) {
-			kill(p->pid, SIGKILL);
+		if (p->pid > 0)
 			waitpid(p->pid, NULL, 0);
-		}
 		if (p->memory) {
 			arena_free(p->actor.world.arena);
 			munmap(p->memory, SHARED_BYTES);
