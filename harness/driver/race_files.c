@@ -60,11 +60,20 @@ static void mark_steps(struct world *w, const struct step *steps, size_t count)
 		args_each(steps[i].op->args, steps[i].args, steps[i].args_set, mark, w);
 }
 
+static bool write_all(int fd, const void *bytes, size_t len, uint64_t at)
+{
+	const ssize_t put = pwrite(fd, bytes, len, (off_t)at);
+
+	if (put >= 0 && (size_t)put < len)
+		errno = ENOSPC;
+	return put == (ssize_t)len;
+}
+
 /* Fill a file from its start with stamps of the controller's next put. */
 static bool stamp(struct world *w, int fd, uint64_t size, int file)
 {
 	struct round *r = w->round;
-	const uint32_t seq = ++r->seq;
+	const uint32_t seq = r->seq = r->seq % (SECTOR_SEQ_MAX - 1) + 1;
 
 	for (uint64_t at = 0; at < size; at += PIECE_BYTES) {
 		const size_t part = size - at < PIECE_BYTES ? (size_t)(size - at) : PIECE_BYTES;
@@ -75,7 +84,7 @@ static bool stamp(struct world *w, int fd, uint64_t size, int file)
 		};
 
 		sector_fill(r->buffer, part / SECTOR_SIZE, &first, w->tag);
-		if (pwrite(fd, r->buffer, part, (off_t)at) != (ssize_t)part)
+		if (!write_all(fd, r->buffer, part, at))
 			return false;
 	}
 	return true;
@@ -90,7 +99,7 @@ static bool refill(struct world *w, int fd, const struct rope *rope)
 
 		if (s.pattern != PATTERN_ZERO) {
 			rope_fill(rope, at, w->round->buffer, part, w->tag);
-			if (pwrite(fd, w->round->buffer, part, (off_t)at) != (ssize_t)part)
+			if (!write_all(fd, w->round->buffer, part, at))
 				return false;
 		}
 		at += part;
@@ -163,6 +172,10 @@ static bool add(struct world *w, int file)
 
 	if (r->files_count == SECTOR_FILES_MAX || file >= SECTOR_FILES_MAX) {
 		world_error(w, "at most %d files can be raced", SECTOR_FILES_MAX);
+		return false;
+	}
+	if (r->restore && !f->linked) {
+		world_error(w, "%s has no name, so a race cannot put it in order", f->path);
 		return false;
 	}
 	if (r->stamps && f->model->rope.size % SECTOR_SIZE) {
