@@ -16,6 +16,8 @@ struct race_file {
 	int file;
 	/** @before, @after: what it held around the round, if an oracle wants stamps */
 	struct glimpse before, after;
+	/** @prepared: steps before the round may change it, so it must be read again then */
+	bool prepared;
 	/** @room: how many runs either can hold */
 	size_t room;
 	/** @at_ns: when @after was read */
