@@ -98,7 +98,15 @@ void put_forget(struct actor *a)
 			close(v->direct);
 		if (v->map)
 			munmap(v->map, v->map_len);
+		*v = (struct view){ .direct = -1 };
 	}
+}
+
+void put_end(struct actor *a)
+{
+	if (!a->put)
+		return;
+	put_forget(a);
 	if (a->put->ring_there)
 		io_uring_queue_exit(&a->put->ring);
 	free(a->put->buffer);
