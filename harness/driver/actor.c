@@ -37,10 +37,12 @@
 
 /** struct stage - what all actors and the controller share */
 struct stage {
-	/** @go: number of the round that is on; @ready, @done: actors that have come so far */
-	_Atomic uint32_t go, ready, done;
-	/** @started: number of the last round that has a common start; @start_ns: that */
-	_Atomic uint32_t started;
+	/** @go: number of the round that is on; @ready, @awake, @done: actors that have come so far
+	 */
+	_Atomic uint32_t go, ready, awake, done;
+	/** @complete: number of the last round for which all were ready; @started: of the last one
+	 * that has a common start; @start_ns: that */
+	_Atomic uint32_t complete, started;
 	_Atomic uint64_t start_ns;
 	_Atomic bool stop;
 	struct plan plan;
@@ -230,12 +232,22 @@ static void prepare(struct player *p, const struct plan *plan)
 	p->open = true;
 }
 
-/* The last one to come says when it starts. */
+/*
+ * First all get ready, which may take one of them so long that others sleep. Only when all are
+ * awake again does the last one say when it starts, or those who have to wake up first would be
+ * late.
+ */
 static void come(const struct actors *all, uint32_t round)
 {
 	struct stage *s = all->stage;
 
 	if (atomic_fetch_add(&s->ready, 1) + 1 == all->total) {
+		atomic_store(&s->complete, round);
+		futex_wake(&s->complete);
+	} else {
+		wait_change(&s->complete, round - 1, all->looks);
+	}
+	if (atomic_fetch_add(&s->awake, 1) + 1 == all->total) {
 		atomic_store(&s->start_ns, clock_ns() + START_NS);
 		atomic_store(&s->started, round);
 		futex_wake(&s->started);
@@ -264,7 +276,8 @@ static void *play(void *arg)
 	prctl(PR_SET_NAME, name);
 	pin(number);
 	for (uint32_t round = 1;; round++) {
-		wait_change(&s->go, round - 1, all->looks);
+		/* the controller needs the CPU now */
+		wait_change(&s->go, round - 1, 0);
 		if (atomic_load(&s->stop))
 			break;
 		prepare(p, &s->plan);
@@ -279,6 +292,7 @@ static void *play(void *arg)
 			futex_wake(&s->done);
 	}
 	close_own(&p->actor, all->w);
+	put_end(&p->actor);
 	return NULL;
 }
 
@@ -313,7 +327,8 @@ static bool release(struct actors *all, size_t i)
 	const int parent = getpid();
 
 	if (all->threads) {
-		p->joinable = !pthread_create(&p->thread, NULL, play, p);
+		errno = pthread_create(&p->thread, NULL, play, p);
+		p->joinable = !errno;
 		return p->joinable;
 	}
 	p->pid = fork();
@@ -401,6 +416,7 @@ bool actors_round(struct actors *all, const struct plan *plan)
 
 	s->plan = *plan;
 	atomic_store(&s->ready, 0);
+	atomic_store(&s->awake, 0);
 	atomic_store(&s->done, 0);
 	atomic_fetch_add(&s->go, 1);
 	futex_wake(&s->go);
@@ -431,15 +447,17 @@ void actors_stop(struct actors *all)
 		atomic_fetch_add(&all->stage->go, 1);
 		futex_wake(&all->stage->go);
 	}
+	/* first all of them: one may hold what another one waits for in the kernel */
+	for (size_t i = 0; i < ACTORS_MAX; i++)
+		if (all->player[i].pid > 0)
+			kill(all->player[i].pid, SIGKILL);
 	for (size_t i = 0; i < ACTORS_MAX; i++) {
 		struct player *p = &all->player[i];
 
 		if (p->joinable)
 			pthread_join(p->thread, NULL);
-		if (p->pid > 0) {
-			kill(p->pid, SIGKILL);
+		if (p->pid > 0)
 			waitpid(p->pid, NULL, 0);
-		}
 		if (p->memory) {
 			arena_free(p->actor.world.arena);
 			munmap(p->memory, SHARED_BYTES);

@@ -31,7 +31,7 @@ struct actor {
 	uint64_t random;
 	/** @inv, @ret: an op that does more than its call sets them around it; 0 otherwise */
 	uint64_t inv, ret;
-	/** @put: of op put, for as long as a round lasts */
+	/** @put: of op put */
 	struct put_cache *put;
 };
 

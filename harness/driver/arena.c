@@ -45,9 +45,10 @@ struct arena *arena_within(void *memory, size_t size)
 	return a;
 }
 
-static void free_chunks(struct arena *a)
+/* Free all chunks that came after @last. */
+static void free_chunks(struct arena *a, const struct chunk *last)
 {
-	while (a->chunks) {
+	while (a->chunks != last) {
 		struct chunk *next = a->chunks->next;
 
 		if (a->chunks != a->given)
@@ -58,14 +59,28 @@ static void free_chunks(struct arena *a)
 
 void arena_reset(struct arena *a)
 {
-	free_chunks(a);
+	free_chunks(a, a->given);
 	a->spilled = 0;
-	a->chunks = a->given;
 	if (!a->given)
 		return;
 	memset(a->given->bytes, 0, a->given->used);
 	a->given->used = 0;
-	a->given->next = NULL;
+}
+
+struct arena_mark arena_mark(const struct arena *a)
+{
+	return (struct arena_mark){ a->chunks, a->chunks ? a->chunks->used : 0 };
+}
+
+void arena_release(struct arena *a, struct arena_mark mark)
+{
+	struct chunk *c = mark.chunk;
+
+	free_chunks(a, c);
+	if (!c)
+		return;
+	memset(c->bytes + mark.used, 0, c->used - mark.used);
+	c->used = mark.used;
 }
 
 size_t arena_spilled(const struct arena *a)
@@ -77,7 +92,7 @@ void arena_free(struct arena *a)
 {
 	if (!a)
 		return;
-	free_chunks(a);
+	free_chunks(a, NULL);
 	free(a);
 }
 

@@ -20,6 +20,18 @@ struct arena *arena_within(void *memory, size_t size);
 /** arena_reset() - take back all that came from it, but keep an arena_within()'s memory */
 void arena_reset(struct arena *a);
 
+/** struct arena_mark - a moment in the life of an arena */
+struct arena_mark {
+	void *chunk;
+	size_t used;
+};
+
+/** arena_mark() - remember what has come from it so far */
+struct arena_mark arena_mark(const struct arena *a);
+
+/** arena_release() - take back all that came from it since arena_mark() */
+void arena_release(struct arena *a, struct arena_mark mark);
+
 /** arena_spilled() - bytes that did not fit into an arena_within()'s memory */
 size_t arena_spilled(const struct arena *a);
 

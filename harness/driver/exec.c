@@ -71,7 +71,8 @@ static void blame(struct world *w)
 {
 	struct exec *x = w->exec;
 
-	x->done = x->doing ? x->doing : "all steps";
+	/* a race takes its texts back after every round */
+	x->done = world_text(w, "%s", x->doing ? x->doing : "all steps");
 	x->place = w->step ? w->step->path : "end";
 }
 

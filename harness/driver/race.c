@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -55,7 +56,7 @@ static void run_before(struct world *w)
 /* A filesystem that ran full is no finding of a race, unless the case expects it. */
 static bool ran_full(const struct op_result *r)
 {
-	return r->err == ENOSPC || r->err == EDQUOT;
+	return r->err == ENOSPC || r->err == EDQUOT || r->harness == ENOSPC;
 }
 
 /* A call that may be refused must work once, or nothing was raced. */
@@ -99,12 +100,12 @@ static void judge_results(struct world *w)
 			world_doing(w, s,
 				    world_text(w, "round %" PRIu64 ": %s: %s", r->number,
 					       spec_of(w, i)->name, text));
-			if (e->result.harness)
-				world_error(w, "%s: %s: the harness's own part failed: %s",
-					    spec_of(w, i)->name, text, strerror(e->result.harness));
-			else if (ran_full(&e->result))
+			if (ran_full(&e->result))
 				world_error(w, "the filesystem ran full: %s: %s: %s",
 					    spec_of(w, i)->name, text, result_text(w, &e->result));
+			else if (e->result.harness)
+				world_error(w, "%s: %s: the harness's own part failed: %s",
+					    spec_of(w, i)->name, text, strerror(e->result.harness));
 			else
 				world_fail(w, result_wanted(w, &s->expect), "%s",
 					   result_text(w, &e->result));
@@ -112,34 +113,48 @@ static void judge_results(struct world *w)
 	}
 }
 
+/* Did a call of one run while a call of the other did? Both did theirs one after the other. */
+static bool met(const struct trace *a, const struct trace *b)
+{
+	for (size_t i = 0, k = 0; i < a->count && k < b->count;) {
+		if (a->entry[i].ret <= b->entry[k].inv)
+			i++;
+		else if (b->entry[k].ret <= a->entry[i].inv)
+			k++;
+		else
+			return true;
+	}
+	return false;
+}
+
 /* Did a call of another actor run while the raced one, the first actor's, did? */
 static bool overlapped(const struct round *r)
 {
 	const struct trace *raced = actors_trace(r->actors, 0);
+	bool any = false;
 
-	for (size_t i = 1; i < actors_count(r->actors); i++) {
-		const struct trace *t = actors_trace(r->actors, i);
-
-		for (size_t k = 0; k < t->count; k++)
-			for (size_t m = 0; m < raced->count; m++)
-				if (t->entry[k].inv < raced->entry[m].ret &&
-				    raced->entry[m].inv < t->entry[k].ret)
-					return true;
-	}
-	return false;
+	for (size_t i = 1; i < actors_count(r->actors) && !any; i++)
+		any = met(raced, actors_trace(r->actors, i));
+	return any;
 }
 
 static void judge(struct world *w)
 {
 	const struct point *p = w->point;
+	struct round *r = w->round;
+	/* There may be millions of rounds; what is said of one that is right is not kept. */
+	const struct arena_mark mark = arena_mark(w->arena);
 
 	judge_results(w);
-	world_doing(w, NULL, world_text(w, "round %" PRIu64, w->round->number));
+	snprintf(r->doing, sizeof(r->doing), "round %" PRIu64, r->number);
+	world_doing(w, NULL, r->doing);
 	for (size_t i = 0; i < p->after_count && !world_stopped(w); i++)
 		if (p->after[i]->round)
 			p->after[i]->round(w);
 	if (world_stopped(w))
 		world_history(w, race_history(w));
+	else
+		arena_release(w->arena, mark);
 }
 
 /* One round from beginning to end; false if there is nothing more to be done. */

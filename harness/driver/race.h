@@ -16,6 +16,8 @@ struct race_file {
 	int file;
 	/** @before, @after: what it held around the round, if an oracle wants stamps */
 	struct glimpse before, after;
+	/** @prepared: steps before the round may change it, so it must be read again then */
+	bool prepared;
 	/** @room: how many runs either can hold */
 	size_t room;
 	/** @at_ns: when @after was read */
@@ -36,6 +38,8 @@ struct round {
 	uint64_t worked[ACTORS_MAX];
 	/** @buffer: to read and write files between rounds */
 	uint8_t *buffer;
+	/** @doing: "round 7" */
+	char doing[32];
 };
 
 /** struct race_options - from the command line */

@@ -17,27 +17,44 @@
 #define PIECE_BYTES    (256 * 1024)
 #define BUFFER_BYTES   READ_BYTES_MAX
 
-/* A search for the files that steps name. */
+/** struct search - for the files that steps name */
+struct search {
+	struct world *w;
+	/** @prepare: they are those of the steps before a round, and all raced files are known */
+	bool prepare;
+};
+
+static void found(const struct search *s, int file)
+{
+	struct round *r = s->w->round;
+	const struct mfile *m = s->w->files[file].model;
+
+	if (!s->prepare)
+		s->w->files[file].raced = true;
+	for (size_t i = 0; i < r->files_count && s->prepare; i++)
+		r->file[i].prepared |= s->w->files[r->file[i].file].model == m;
+}
+
 static void mark(void *context, const struct argspec *spec, const void *value)
 {
-	struct world *w = context;
+	const struct search *s = context;
 	const int name = *(const int *)value;
 	const struct ofd *o;
 
 	switch (spec->type) {
 	case ARG_FD:
-		o = world_ofd(w, name);
+		o = world_ofd(s->w, name);
 		if (o && o->file >= 0)
-			w->files[o->file].raced = true;
+			found(s, o->file);
 		break;
 	case ARG_MAP:
 		if (name >= 0)
-			w->files[w->maps[name].file].raced = true;
+			found(s, s->w->maps[name].file);
 		break;
 	case ARG_FILE:
 	case ARG_NEW_FILE:
 		if (name >= 0)
-			w->files[name].raced = true;
+			found(s, name);
 		break;
 	case ARG_NUM:
 	case ARG_OPT_NUM:
@@ -54,17 +71,28 @@ static void mark(void *context, const struct argspec *spec, const void *value)
 	}
 }
 
-static void mark_steps(struct world *w, const struct step *steps, size_t count)
+static void mark_steps(struct world *w, const struct step *steps, size_t count, bool prepare)
 {
+	struct search s = { w, prepare };
+
 	for (size_t i = 0; i < count; i++)
-		args_each(steps[i].op->args, steps[i].args, steps[i].args_set, mark, w);
+		args_each(steps[i].op->args, steps[i].args, steps[i].args_set, mark, &s);
+}
+
+static bool write_all(int fd, const void *bytes, size_t len, uint64_t at)
+{
+	const ssize_t put = pwrite(fd, bytes, len, (off_t)at);
+
+	if (put >= 0 && (size_t)put < len)
+		errno = ENOSPC;
+	return put == (ssize_t)len;
 }
 
 /* Fill a file from its start with stamps of the controller's next put. */
 static bool stamp(struct world *w, int fd, uint64_t size, int file)
 {
 	struct round *r = w->round;
-	const uint32_t seq = ++r->seq;
+	const uint32_t seq = r->seq = r->seq % (SECTOR_SEQ_MAX - 1) + 1;
 
 	for (uint64_t at = 0; at < size; at += PIECE_BYTES) {
 		const size_t part = size - at < PIECE_BYTES ? (size_t)(size - at) : PIECE_BYTES;
@@ -75,7 +103,7 @@ static bool stamp(struct world *w, int fd, uint64_t size, int file)
 		};
 
 		sector_fill(r->buffer, part / SECTOR_SIZE, &first, w->tag);
-		if (pwrite(fd, r->buffer, part, (off_t)at) != (ssize_t)part)
+		if (!write_all(fd, r->buffer, part, at))
 			return false;
 	}
 	return true;
@@ -90,7 +118,7 @@ static bool refill(struct world *w, int fd, const struct rope *rope)
 
 		if (s.pattern != PATTERN_ZERO) {
 			rope_fill(rope, at, w->round->buffer, part, w->tag);
-			if (pwrite(fd, w->round->buffer, part, (off_t)at) != (ssize_t)part)
+			if (!write_all(fd, w->round->buffer, part, at))
 				return false;
 		}
 		at += part;
@@ -165,6 +193,10 @@ static bool add(struct world *w, int file)
 		world_error(w, "at most %d files can be raced", SECTOR_FILES_MAX);
 		return false;
 	}
+	if (r->restore && !f->linked) {
+		world_error(w, "%s has no name, so a race cannot put it in order", f->path);
+		return false;
+	}
 	if (r->stamps && f->model->rope.size % SECTOR_SIZE) {
 		world_error(w, "%s is raced, so its size must be whole sectors", f->path);
 		return false;
@@ -181,10 +213,10 @@ void race_files_start(struct world *w)
 	void *buffer;
 
 	for (size_t i = 0; i < race->actors_count; i++)
-		mark_steps(w, race->actors[i].steps, race->actors[i].steps_count);
+		mark_steps(w, race->actors[i].steps, race->actors[i].steps_count, false);
 	/* What only the controller works on is as the model says, unless it takes over stamps. */
 	if (r->stamps)
-		mark_steps(w, race->before, race->before_count);
+		mark_steps(w, race->before, race->before_count, false);
 	if (posix_memalign(&buffer, 4096, BUFFER_BYTES))
 		abort();
 	r->buffer = buffer;
@@ -199,6 +231,7 @@ void race_files_start(struct world *w)
 		if (r->stamps && !r->restore)
 			restore(w, &r->file[r->files_count - 1]);
 	}
+	mark_steps(w, race->before, race->before_count, true);
 	/* As if a round had just ended: what is there now is what the first one finds. */
 	race_files_after(w);
 }
@@ -246,7 +279,7 @@ void race_files_before(struct world *w)
 		struct race_file *rf = &r->file[i];
 		const struct glimpse last = rf->before;
 
-		if (r->restore || w->point->race->before_count) {
+		if (r->restore || rf->prepared) {
 			look(w, rf, false);
 			continue;
 		}

@@ -53,9 +53,12 @@ static json_t *moment_json(struct world *w, const struct moment *m, uint64_t sta
 		const struct put_done *done = e->result.data;
 
 		json_object_set_new(out, "put", json_integer(done->seq));
-		json_object_set_new(out, "sectors",
-				    json_sprintf("%" PRIu64 "..%" PRIu64, done->off / SECTOR_SIZE,
-						 (done->off + done->len) / SECTOR_SIZE - 1));
+		/* a put that was refused has none */
+		if (done->len)
+			json_object_set_new(
+				out, "sectors",
+				json_sprintf("%" PRIu64 "..%" PRIu64, done->off / SECTOR_SIZE,
+					     (done->off + done->len) / SECTOR_SIZE - 1));
 	}
 	if (!strcmp(s->op->name, "get") && e->result.data) {
 		const struct glimpse *g = e->result.data;

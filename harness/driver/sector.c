@@ -21,10 +21,13 @@ static uint64_t scramble(uint64_t x)
 	return x ^ x >> 31;
 }
 
-/* Odd, so that it is never zero, and different for every word. */
-static uint64_t mask_of(unsigned int word)
+/*
+ * Odd, so that it is never zero, and different for every word; and for every tag in another way, or
+ * a checksum that fits another point by chance would fit for all words of a sector.
+ */
+static uint64_t mask_of(unsigned int word, uint32_t tag)
 {
-	return (UINT64_C(0x9e3779b97f4a7c15) * (2 * word + 1)) | 1;
+	return UINT64_C(0x9e3779b97f4a7c15) * (2 * word + 1) * (scramble(tag) | 1);
 }
 
 static uint64_t plain_word(const struct sector_stamp *s, uint32_t tag)
@@ -38,7 +41,7 @@ static uint64_t plain_word(const struct sector_stamp *s, uint32_t tag)
 
 static int decode(uint64_t word, unsigned int at, uint32_t tag, struct sector_stamp *out)
 {
-	const uint64_t plain = word ^ mask_of(at), body = plain >> CHECK_BITS;
+	const uint64_t plain = word ^ mask_of(at, tag), body = plain >> CHECK_BITS;
 
 	*out = (struct sector_stamp){
 		.actor = (uint32_t)(body >> 48) & 15,
@@ -58,7 +61,7 @@ void sector_fill(void *buf, size_t count, const struct sector_stamp *first, uint
 		const uint64_t plain = plain_word(&s, tag);
 
 		for (unsigned int k = 0; k < SECTOR_WORDS; k++)
-			words[k] = plain ^ mask_of(k);
+			words[k] = plain ^ mask_of(k, tag);
 		memcpy((uint8_t *)buf + i * SECTOR_SIZE, words, SECTOR_SIZE);
 	}
 }
@@ -72,7 +75,7 @@ void sector_store(volatile uint64_t *to, size_t count, const struct sector_stamp
 		const uint64_t plain = plain_word(&s, tag);
 
 		for (unsigned int k = 0; k < SECTOR_WORDS; k++)
-			*to++ = plain ^ mask_of(k);
+			*to++ = plain ^ mask_of(k, tag);
 	}
 }
 
@@ -90,8 +93,8 @@ static unsigned int part(const uint64_t *words, unsigned int at, uint32_t tag,
 		return end - at;
 	if (!decode(words[at], at, tag, stamp))
 		return 0;
-	plain = words[at] ^ mask_of(at);
-	while (end < SECTOR_WORDS && words[end] == (plain ^ mask_of(end)))
+	plain = words[at] ^ mask_of(at, tag);
+	while (end < SECTOR_WORDS && words[end] == (plain ^ mask_of(end, tag)))
 		end++;
 	return end - at;
 }

@@ -182,8 +182,9 @@ static void seen(struct story *s, const struct effect *e)
 	for (size_t i = 0; i < e->seen->runs_count; i++) {
 		const struct sector_run *run = &e->seen->runs[i];
 
-		/* who loads word by word may see a sector change */
-		if (e->grain == GRAIN_SECTOR || !(run->value & VALUE_PARTIAL))
+		/* who loads word by word may see a sector change, more than once if it is slow */
+		if (e->grain != GRAIN_WORD || run->value & VALUE_FOREIGN ||
+		    !(run->value & (VALUE_PARTIAL | VALUE_STRANGE)))
 			tell(s, false, e->file, run->first, run->count, run->value);
 	}
 }
@@ -360,11 +361,13 @@ static void cut(struct story *s, const struct effect *e)
 static void zero(struct story *s, const struct effect *e)
 {
 	const struct race_file *f = known(s, e->file);
+	const uint64_t last = (uint64_t)SECTOR_PLACE_MAX * SECTOR_SIZE;
 	uint64_t end = e->off + e->len;
 
 	if (!f)
 		return;
-	end = end < f->before.size ? end : f->before.size;
+	/* beyond the end of file, too: an append may have moved that before */
+	end = end < last ? end : last;
 	begin(s, false);
 	if (end > e->off)
 		tell(s, true, e->file, sectors(e->off), sectors(end - e->off), VALUE_ZERO);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +98,15 @@ void put_forget(struct actor *a)
 			close(v->direct);
 		if (v->map)
 			munmap(v->map, v->map_len);
+		*v = (struct view){ .direct = -1 };
 	}
+}
+
+void put_end(struct actor *a)
+{
+	if (!a->put)
+		return;
+	put_forget(a);
 	if (a->put->ring_there)
 		io_uring_queue_exit(&a->put->ring);
 	free(a->put->buffer);
@@ -211,10 +220,17 @@ static void loads(void *arg)
 	memcpy(t->buffer, t->map + t->off, (size_t)t->len);
 }
 
+/*
+ * Reading the clock waits for no store to be seen by other CPUs, and no load waits for it: only
+ * fences put the loads and stores between the two times. A call goes through the kernel, which has
+ * its own.
+ */
 static void by_mapping(struct transfer *t)
 {
 	t->actor->inv = clock_ns();
+	atomic_thread_fence(memory_order_seq_cst);
 	t->r->sig = guard_call(t->writing ? stores : loads, t);
+	atomic_thread_fence(memory_order_seq_cst);
 	t->actor->ret = clock_ns();
 	t->r->ret = t->r->sig ? -1 : (int64_t)t->len;
 }
@@ -319,10 +335,8 @@ static void put_run(struct world *w, const void *args, struct op_result *r)
 
 	if (!ready(w, a, true, r, &t))
 		return;
-	if (++w->actor->seq == SECTOR_SEQ_MAX) {
-		r->harness = EOVERFLOW;
-		return;
-	}
+	/* after so many, nothing is left of the first ones */
+	w->actor->seq = w->actor->seq % (SECTOR_SEQ_MAX - 1) + 1;
 	t.stamp.seq = w->actor->seq;
 	/* Nobody knows where an append will land: the place is that in the put. */
 	if (a->how == HOW_APPEND)
@@ -348,6 +362,9 @@ static void put_run(struct world *w, const void *args, struct op_result *r)
 		by_append(&t);
 		break;
 	}
+	/* whoever wants to judge it would have to know where it ended */
+	if (r->ret > 0 && (uint64_t)r->ret < t.len)
+		r->harness = ENOSPC;
 	note(w, &t, r);
 }
 

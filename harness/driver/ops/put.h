@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What op put keeps open between calls of one round: descriptors for O_DIRECT, mappings, a ring. */
+/* What op put keeps between calls: descriptors for O_DIRECT, mappings, a buffer, a ring. */
 #ifndef COWBELL_OPS_PUT_H
 #define COWBELL_OPS_PUT_H
 
 struct actor;
 
-/** put_forget() - close and unmap all that an actor's puts and gets have kept */
+/** put_forget() - close and unmap what an actor's puts and gets have kept of files */
 void put_forget(struct actor *a);
+
+/** put_end() - give back the rest, too */
+void put_end(struct actor *a);
 
 #endif
