@@ -157,18 +157,20 @@ cmocka:
 # Make would delete them as intermediate files.
 .SECONDARY: $(UNIT_SOURCES:%.c=$(BUILD)/san/%.o) $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 
-## Running: FS="xfs btrfs" CASES="clone/*" SEED=7 JOBS=2
+## Running: FS="xfs btrfs" CASES="clone/*" SEED=7 JOBS=2 BUDGET=1
 
 FS ?=
 CASES ?=
 SEED ?=
 JOBS ?= 2
+# How much races and sweeps of signals try: little, as there are many filesystems.
+BUDGET ?= 0.1
 RESULTS ?= results
 comma = ,
 empty =
 space = $(empty) $(empty)
 MATRIX_ARGS = $(if $(FS),--fs $(subst $(space),$(comma),$(strip $(FS)))) $(if $(SEED),--seed $(SEED)) \
-	$(foreach case,$(CASES),'$(case)')
+	--budget $(BUDGET) $(foreach case,$(CASES),'$(case)')
 RUN_ARGS = --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(foreach case,$(CASES),'$(case)')
 
 .PHONY: run

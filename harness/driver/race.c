@@ -20,8 +20,11 @@
 #define MS UINT64_C(1000000)
 /* Rounds in which each actor is alone, to see how long it takes. */
 #define SOLO_ROUNDS 3
-/* Fewer rounds say nothing, however long they take. */
-#define ROUNDS_MIN 8
+/* Fewer rounds say little, however long they take; a smaller budget does with less. */
+#define ROUNDS_MIN   8
+#define ROUNDS_LEAST 2
+/* So many are enough, whatever part of the rounds they are. */
+#define OVERLAPS_PLENTY 50
 /* If too few rounds overlap, as on a busy machine, go on for at most so long. */
 #define PATIENCE_NS (UINT64_C(5) * 1000 * MS)
 
@@ -228,8 +231,9 @@ static bool enough_overlap(const struct world *w)
 {
 	const struct checked *c = &w->checked;
 
-	return c->overlaps * 100 >= c->rounds * w->point->race->overlaps &&
-	       (c->overlaps || !w->point->race->overlaps);
+	if (!w->point->race->overlaps || c->overlaps >= OVERLAPS_PLENTY)
+		return true;
+	return c->overlaps && c->overlaps * 100 >= c->rounds * w->point->race->overlaps;
 }
 
 /* Run rounds until the budget is used up. */
@@ -240,8 +244,10 @@ static void run_rounds(struct world *w, const struct race_options *o, const stru
 	const uint64_t start = clock_ns();
 	uint64_t spent = 0, number = 0;
 	struct plan plan;
+	uint64_t least = factor < 1 ? (uint64_t)(factor * ROUNDS_MIN) : ROUNDS_MIN;
 
-	while (spent < budget || w->checked.rounds < ROUNDS_MIN ||
+	least = least < ROUNDS_LEAST ? ROUNDS_LEAST : least;
+	while (spent < budget || w->checked.rounds < least ||
 	       (!enough_overlap(w) && spent < budget + PATIENCE_NS)) {
 		draw(w, o->round ? o->round : ++number, t, &plan);
 		if (!run_round(w, &plan))

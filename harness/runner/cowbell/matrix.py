@@ -80,8 +80,9 @@ def run_one(filesystem: Filesystem, args: argparse.Namespace) -> Outcome:
     stem = args.results / file_name(filesystem.name)
     results, output = stem.with_suffix(".jsonl"), stem.with_suffix(".txt")
     results.unlink(missing_ok=True)
-    seed = ["--seed", args.seed] if args.seed else []
-    command = driver_command(args.driver, filesystem, results, "--jobs", str(args.jobs), *seed,
+    more = ["--seed", args.seed] if args.seed else []
+    more += ["--budget", args.budget] if args.budget else []
+    command = driver_command(args.driver, filesystem, results, "--jobs", str(args.jobs), *more,
                              *args.cases)
     with output.open("wb") as file:
         status = wait_for(start(command, file))
@@ -122,6 +123,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--fs", metavar="FS,...", default=os.environ.get("FS", ""),
                         help=f"which (FS; default {' '.join(DEFAULT_FILESYSTEMS)})")
     add_run_options(parser, "as cowbell run", None)
+    parser.add_argument("--budget", metavar="FACTOR", default=os.environ.get("BUDGET", ""),
+                        help="as cowbell run: how much races and sweeps try (BUDGET; default 1)")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="as cowbell run (default all)")
     args = parser.parse_args(argv)
     args.filesystems = [find_filesystem(name) for name in words(args.fs) or DEFAULT_FILESYSTEMS]
