@@ -27,7 +27,7 @@ WARN_FLAGS = -Wall -Wextra -Wshadow -Wundef -Wvla -Wmissing-prototypes -Wstrict-
 	-Wimplicit-fallthrough -Wconversion -Wno-sign-conversion -Wdeclaration-after-statement \
 	-Wnull-dereference -Wswitch-enum $(if $(WERROR),-Werror)
 OPTIMIZE_FLAGS = $(if $(DEBUG),-O1 -ftrivial-auto-var-init=pattern,-O2)
-INCLUDE_FLAGS = -Iharness/driver -Ibench -Ireports
+INCLUDE_FLAGS = -Iharness/driver -iquote bench -Ireports
 
 # A build out of git names its commit in every result.
 COMMIT := $(if $(wildcard .git),$(shell git describe --always --dirty --exclude '*' 2>/dev/null))

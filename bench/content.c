@@ -82,6 +82,14 @@ static uint64_t next_data(int fd, uint64_t off, uint64_t size)
 	return (uint64_t)at;
 }
 
+/* Where the next hole begins after @off. */
+static uint64_t next_hole(int fd, uint64_t off, uint64_t size)
+{
+	const off_t at = lseek(fd, (off_t)off, SEEK_HOLE);
+
+	return at < 0 || (uint64_t)at > size ? size : (uint64_t)at;
+}
+
 static int read_all(int fd, unsigned char *out, size_t len, uint64_t off)
 {
 	size_t done = 0;
@@ -111,12 +119,18 @@ int content_same(int a, int b, uint64_t size)
 		ret = 0;
 	while (ret == 1 && off < size) {
 		const uint64_t da = next_data(a, off, size), db = next_data(b, off, size);
+		uint64_t ha, hb, end;
 		size_t want;
 		int err;
 
 		/* what is a hole in both is the same */
 		off = da < db ? da : db;
-		want = size - off < CHUNK ? (size_t)(size - off) : CHUNK;
+		if (off >= size)
+			break;
+		ha = next_hole(a, off, size);
+		hb = next_hole(b, off, size);
+		end = ha > hb ? ha : hb;
+		want = end - off < CHUNK ? (size_t)(end - off) : CHUNK;
 		err = read_all(a, one, want, off);
 		if (!err)
 			err = read_all(b, other, want, off);

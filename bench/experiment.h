@@ -33,7 +33,7 @@ struct experiment {
 	bool (*measure)(struct stand *stand, const struct cell *c);
 };
 
-#define EXPERIMENT_LIST(X) X(copy)
+#define EXPERIMENT_LIST(X) X(copy) X(cow) X(dedupe) X(scaling) X(interference) X(aftermath)
 
 #define EXPERIMENT_EXTERN(id) extern const struct experiment experiment_##id;
 EXPERIMENT_LIST(EXPERIMENT_EXTERN)

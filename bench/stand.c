@@ -184,6 +184,59 @@ int stand_copy(int from, int to, uint64_t size)
 	return ret;
 }
 
+/* Runs a method once; its state lives as long. */
+static int run_once(const struct method *m, const struct job *j)
+{
+	void *state = NULL;
+	int ret;
+
+	if (m->open) {
+		state = m->open(m, j);
+		if (!state)
+			return -errno;
+	}
+	ret = m->run(state, j);
+	if (m->close && state)
+		m->close(state);
+	return ret;
+}
+
+char *stand_make(struct stand *stand, const struct method *m, const struct source *from)
+{
+	char *name = stand_name(stand);
+	struct job j = { .from = stand_open(stand, from->name, O_RDONLY),
+			 .to = stand_open(stand, name, O_RDWR | O_CREAT | O_EXCL),
+			 .from_direct = -1,
+			 .to_direct = -1,
+			 .size = from->size,
+			 .folder = stand->folder,
+			 .from_name = from->name,
+			 .to_name = name };
+	int ret = j.from < 0 ? j.from : j.to < 0 ? j.to : 0;
+
+	if (!ret && m->flags & METHOD_DIRECT) {
+		j.from_direct = stand_open(stand, from->name, O_RDONLY | O_DIRECT);
+		j.to_direct = stand_open(stand, name, O_RDWR | O_DIRECT);
+		ret = j.from_direct < 0 || j.to_direct < 0 ? -EINVAL : 0;
+	}
+	if (!ret)
+		ret = m->batch ? -EOPNOTSUPP : run_once(m, &j);
+	if (!ret && fsync(j.to))
+		ret = -errno;
+	for (size_t i = 0; i < 4; i++) {
+		const int fd = (const int[]){ j.from, j.to, j.from_direct, j.to_direct }[i];
+
+		if (fd >= 0)
+			close(fd);
+	}
+	if (!ret)
+		return name;
+	stand_refuse(stand, "%s: %s", m->name, strerror(-ret));
+	unlinkat(stand->folder, name, 0);
+	free(name);
+	return NULL;
+}
+
 static uint64_t free_bytes(const struct stand *stand)
 {
 	struct statvfs v;
@@ -272,6 +325,14 @@ struct measurement *stand_measurement(struct stand *stand, const struct cell *c,
 	return m;
 }
 
+bool stand_give_up(struct measurement *m)
+{
+	json_decref(m->observed);
+	free(m->sample);
+	free(m);
+	return false;
+}
+
 void stand_sample(struct measurement *m, uint64_t value)
 {
 	m->sample = more(m->sample, m->count, &m->room, sizeof(*m->sample));
@@ -320,7 +381,7 @@ static void verify(struct stand *stand, const struct kept *k)
 		k->m->copied += p.copied;
 		k->m->unknown += p.unknown;
 		k->m->extents += p.extents;
-		if (p.copied && k->m->cell->method->flags & METHOD_SHARES)
+		if (p.copied && !k->m->may_copy && k->m->cell->method->flags & METHOD_SHARES)
 			k->m->flags |= FLAG_COPIED;
 	}
 	if (from >= 0)
@@ -462,9 +523,7 @@ static void finish(struct stand *stand, struct measurement *m)
 	stand_line(stand, measurement_json(stand, m));
 	if (stand->done)
 		stand->done(stand, m);
-	json_decref(m->observed);
-	free(m->sample);
-	free(m);
+	stand_give_up(m);
 }
 
 void stand_settle(struct stand *stand)

@@ -45,6 +45,8 @@ struct measurement {
 	/** @observed: more keys, from the experiment; may be NULL */
 	json_t *observed;
 	unsigned int flags;
+	/** @may_copy: blocks of their own are no surprise in what was shared */
+	bool may_copy;
 	/** @block, @order: when */
 	unsigned int block, order;
 	/** @copies: how many were verified, and what their maps said, in total */
@@ -102,6 +104,13 @@ int stand_open(struct stand *stand, const char *name, int flags);
 
 /** stand_name() - a new name for a destination; to be freed */
 char *stand_name(struct stand *stand);
+
+/** stand_make() - a new destination that holds what @from holds, made by a method, on disk; its
+ * name, to be freed, or NULL after stand_refuse() */
+char *stand_make(struct stand *stand, const struct method *m, const struct source *from);
+
+/** stand_give_up() - forget a measurement; always false */
+bool stand_give_up(struct measurement *m);
 
 /** stand_copy() - make @to hold what @from holds, in blocks of its own; 0 or a negative errno */
 int stand_copy(int from, int to, uint64_t size);

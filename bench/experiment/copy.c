@@ -317,11 +317,8 @@ static bool copy_measure(struct stand *stand, const struct cell *cell)
 	all.m->work_bytes = cell->method->kind == METHOD_REFERENCE ? 0 : cell->value[F_SIZE];
 	good = set_up(stand, &all) && measure_calls(stand, &all);
 	leave(stand, &all, good);
-	if (!good) {
-		free(all.m->sample);
-		free(all.m);
-		return false;
-	}
+	if (!good)
+		return stand_give_up(all.m);
 	stand_take(stand, all.m);
 	if (!(cell->method->flags & METHOD_SHARES) &&
 	    all.m->work_bytes * cell->samples >= REST_BYTES)
