@@ -12,7 +12,8 @@ struct bench_suites {
 };
 
 /**
- * bench_suites_load() - read suites by name or path; none: all but "quick" and "self"
+ * bench_suites_load() - read suites by name or path; none: all but "quick" and those
+ * that measure cowbell itself
  *
  * The folder is that of COWBELL_BENCH, or bench/suites of the checkout that the program was built
  * in, or what was installed. Returns false after a line on standard error for each bad file.

@@ -157,10 +157,20 @@ void content_warm(int fd, uint64_t size)
 	free(chunk);
 }
 
-void content_cool(int fd)
+void content_cool(int fd, bool drop)
 {
+	int all = -1;
+
 	fdatasync(fd);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (drop)
+		all = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	if (all >= 0) {
+		/* what cannot be dropped shows as FLAG_NOT_COLD */
+		if (write(all, "3", 1) != 1)
+			errno = 0;
+		close(all);
+	}
 }
 
 int64_t content_cached(int fd, uint64_t size)

@@ -31,9 +31,9 @@ int content_pieces(int fd, uint64_t size, uint64_t count, uint64_t seed);
 int content_same(int a, int b, uint64_t size);
 
 /** content_warm() - have all of it in the page cache; content_cool() - nothing of it, as far as the
- * kernel can be told; write it back before */
+ * kernel can be told; @drop: drop all caches of the machine, metadata too */
 void content_warm(int fd, uint64_t size);
-void content_cool(int fd);
+void content_cool(int fd, bool drop);
 
 /** content_cached() - bytes in the page cache; -1 if the kernel cannot say */
 int64_t content_cached(int fd, uint64_t size);

@@ -20,6 +20,9 @@
 /* More is copied by a cell than this: the filesystem is given time to rest before the next. */
 #define REST_BYTES (8ULL << 20)
 
+/* Calls of one batch, for methods that are timed in batches. */
+#define BATCH 16
+
 /** struct call - one sample on its way */
 struct call {
 	struct job job;
@@ -127,7 +130,7 @@ static void set_cache(const struct cell *cell, struct stand *stand, struct measu
 	if (fd < 0)
 		return;
 	if (cold)
-		content_cool(fd);
+		content_cool(fd, stand->dedicated);
 	else if (cell->value[F_EXTENTS] == 0)
 		content_warm(fd, s->size);
 	if (cold && content_cached(fd, s->size) > 0)
@@ -210,23 +213,30 @@ static int run_careful(struct stand *stand, struct calls *all, uint64_t *ns)
 	return ret;
 }
 
-static int run_batch(struct calls *all, uint64_t *ns)
+/* As many batches as fit; a sample is the mean of one. Returns how many, or a negative errno. */
+static int run_batches(struct calls *all, uint64_t *ns)
 {
+	const size_t batches = all->count < BATCH ? 1 : all->count / BATCH;
+	const size_t each = all->count < BATCH ? all->count : BATCH;
 	struct job *jobs = calloc(all->count, sizeof(*jobs));
-	uint64_t before;
-	int ret;
+	int ret = 0;
 
 	if (!jobs)
 		abort();
 	for (size_t i = 0; i < all->count; i++)
 		jobs[i] = all->call[i].job;
-	before = tick_ns();
-	ret = all->cell->method->batch(all->state, jobs, all->count);
-	ns[0] = (tick_ns() - before) / all->count;
+	for (size_t i = 0; i < batches && !ret; i++) {
+		const uint64_t before = tick_ns();
+
+		ret = all->cell->method->batch(all->state, jobs + i * each, each);
+		ns[i] = (tick_ns() - before) / each;
+	}
+	all->m->batch = (unsigned int)each;
 	free(jobs);
-	return ret;
+	return ret ? ret : (int)batches;
 }
 
+/* Returns how many samples there are, or a negative errno. */
 static int run_calls(struct stand *stand, struct calls *all, uint64_t *ns)
 {
 	const struct cell *cell = all->cell;
@@ -234,9 +244,12 @@ static int run_calls(struct stand *stand, struct calls *all, uint64_t *ns)
 			   cell->value[F_DURABLE] == DURABLE_NONE &&
 			   cell->value[F_OPEN] == OPEN_BEFORE;
 
+	int ret;
+
 	if (cell->method->batch)
-		return run_batch(all, ns);
-	return plain ? run_plain(all, ns) : run_careful(stand, all, ns);
+		return run_batches(all, ns);
+	ret = plain ? run_plain(all, ns) : run_careful(stand, all, ns);
+	return ret ? ret : (int)all->count;
 }
 
 static bool measure_calls(struct stand *stand, struct calls *all)
@@ -253,12 +266,10 @@ static bool measure_calls(struct stand *stand, struct calls *all)
 	ret = run_calls(stand, all, ns);
 	m->cost = cost_since(&stand->watch, &before);
 	m->has_cost = true;
-	if (method->batch)
-		m->batch = (unsigned int)all->count;
-	for (size_t i = 0; i < (method->batch ? 1 : all->count) && !ret; i++)
+	for (int i = 0; i < ret; i++)
 		stand_sample(m, ns[i]);
 	free(ns);
-	return ret ? stand_refuse(stand, "%s: %s", method->name, strerror(-ret)) : true;
+	return ret < 0 ? stand_refuse(stand, "%s: %s", method->name, strerror(-ret)) : true;
 }
 
 /* Hands over what is left; the stand removes it. */

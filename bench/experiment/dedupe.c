@@ -88,7 +88,7 @@ static bool make_files(struct stand *stand, struct set *s)
 	return fd < 0 ? stand_refuse(stand, "destination: %s", strerror(-fd)) : true;
 }
 
-static void set_caches(const struct set *s)
+static void set_caches(const struct stand *stand, const struct set *s)
 {
 	const bool cold = s->cell->value[F_CACHE] == CACHE_COLD;
 
@@ -96,7 +96,7 @@ static void set_caches(const struct set *s)
 		const int fd = i ? s->to[i - 1] : s->from;
 
 		if (cold)
-			content_cool(fd);
+			content_cool(fd, stand->dedicated);
 		else
 			content_warm(fd, s->source->size);
 	}
@@ -198,7 +198,7 @@ static bool dedupe_measure(struct stand *stand, const struct cell *c)
 	m->may_copy = true;
 	good = make_files(stand, &s);
 	if (good) {
-		set_caches(&s);
+		set_caches(stand, &s);
 		stand_quiet(stand);
 		good = request_all(stand, &s, m);
 	}
