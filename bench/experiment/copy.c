@@ -39,10 +39,17 @@ struct calls {
 	struct measurement *m;
 };
 
+/* How many sources there are. One that is rewritten shares less with the copies it had before, so
+ * that each copy has a source of its own then. */
+static uint64_t sources_of(const struct cell *c)
+{
+	return c->value[F_DIRTY] ? c->samples : c->value[F_FILES];
+}
+
 static uint64_t copy_bytes(const struct cell *c)
 {
 	const uint64_t size = c->value[F_EXTENTS] ? c->value[F_EXTENTS] * 4096 : c->value[F_SIZE];
-	uint64_t copies = c->value[F_FILES];
+	uint64_t copies = sources_of(c);
 
 	if (c->method->kind == METHOD_REFERENCE)
 		return 1 << 16;
@@ -105,7 +112,7 @@ static bool make_call(struct stand *stand, struct calls *all, size_t i)
 	c->job = (struct job){
 		-1, -1, -1, -1, .size = cell->value[F_SIZE], .folder = stand->folder
 	};
-	c->source = stand_source(stand, cell, i % cell->value[F_FILES]);
+	c->source = stand_source(stand, cell, i % sources_of(cell));
 	if (!c->source)
 		return false;
 	c->to_name = stand_name(stand);
@@ -301,7 +308,7 @@ static bool set_up(struct stand *stand, struct calls *all)
 			return false;
 	all->m->source_extents = all->call[0].source->extents;
 	if (cell->value[F_CACHE] == CACHE_WARM)
-		for (size_t i = 0; i < cell->samples && i < cell->value[F_FILES]; i++)
+		for (size_t i = 0; i < cell->samples && i < sources_of(cell); i++)
 			set_cache(cell, stand, all->m, all->call[i].source);
 	if (method->open) {
 		all->state = method->open(method, &all->call[0].job);
@@ -319,6 +326,8 @@ static bool copy_measure(struct stand *stand, const struct cell *cell)
 	struct calls all = { .cell = cell };
 	bool good;
 
+	if (cell->value[F_DIRTY])
+		stand_settle(stand);
 	if (!stand_room(stand, copy_bytes(cell)))
 		return false;
 	all.call = calloc(cell->samples, sizeof(*all.call));
@@ -331,8 +340,10 @@ static bool copy_measure(struct stand *stand, const struct cell *cell)
 	if (!good)
 		return stand_give_up(all.m);
 	stand_take(stand, all.m);
-	if (!(cell->method->flags & METHOD_SHARES) &&
-	    all.m->work_bytes * cell->samples >= REST_BYTES)
+	if (cell->value[F_DIRTY])
+		stand_settle(stand);
+	else if (!(cell->method->flags & METHOD_SHARES) &&
+		 all.m->work_bytes * cell->samples >= REST_BYTES)
 		stand_quiet(stand);
 	return true;
 }
