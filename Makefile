@@ -166,7 +166,8 @@ run:	## make filesystems in loop images, run the cases on each, print the table 
 		echo 'make run makes and mounts filesystems: sudo make run' >&2; exit 2; fi
 	@ci/deps run
 	@$(MAKE) all
-	harness/runner/cowbell-matrix $(MATRIX_ARGS)
+	@status=0; harness/runner/cowbell-matrix $(MATRIX_ARGS) || status=$$?; \
+	$(if $(CASES),,$(MAKE) bench SUITES=quick TIME=8 || status=$$?;) exit $$status
 
 .PHONY: test
 test:	## every test and check there is (root; without root, what can be done without)
@@ -182,6 +183,31 @@ check: unit $(BUILD)/cowbell	## unit tests, and cases in memory and here; no roo
 check-fs: $(BUILD)/cowbell	## the cases under pytest, one item each: FS="xfs btrfs" (root)
 	@ci/deps test
 	$(PYTHON) -m pytest -q --fs $(subst $(space),$(comma),$(strip $(or $(FS),xfs btrfs)))
+
+## Benchmarks: FS="xfs btrfs" SUITES="paths extents" TIME=60
+
+SUITES ?= quick
+TIME ?=
+BENCH_SIZE ?= 4G
+BENCH_FS = $(or $(FS),xfs btrfs ext4 tmpfs)
+RESULTS ?= results
+
+.PHONY: bench
+bench: $(BUILD)/cowbell	## time clone and copy on filesystems in loop images (root)
+	@mkdir -p $(RESULTS)
+	@for fs in $(BENCH_FS); do \
+		out=$(RESULTS)/bench-$$(echo "$$fs" | tr : -).jsonl; \
+		echo "$$fs: $$out"; \
+		harness/runner/cowbell-fs "$$fs" --size $(BENCH_SIZE) -- $(BUILD)/cowbell bench \
+			--dir '{dir}' --json "$$out" $(if $(TIME),--time $(TIME)) \
+			$(if $(SEED),--seed $(SEED)) $(SUITES) || [ $$? = 77 ] || exit 1; \
+	done
+
+.PHONY: bench-self
+bench-self: $(BUILD)/cowbell	## what timing adds, and our copies against cp, dd and fio (root)
+	@ci/deps bench
+	bench/self $(if $(FS),--fs $(subst $(space),$(comma),$(strip $(FS)))) \
+		$(if $(TIME),--time $(TIME)) --results $(RESULTS)
 
 ## Mutants: MUTANT="clone-* dedupe-*" FS=xfs
 
@@ -235,6 +261,7 @@ LIBEXEC_DIR = $(DESTDIR)$(PREFIX)/libexec/cowbell
 SHARE_DIR = $(DESTDIR)$(PREFIX)/share/cowbell
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/cowbell
 RUNNER_FILES := $(shell find harness/runner -type f ! -name '*.pyc' 2>/dev/null | sort)
+SUITE_FILES := $(wildcard bench/suites/*.json)
 CASE_FILES := $(shell find cases -name '*.json' ! -path 'cases/invalid/*' 2>/dev/null | sort)
 DOC_FILES := $(wildcard README.md LICENSE docs/*.md docs/*.json)
 
@@ -245,7 +272,7 @@ install: all	## install below PREFIX
 	@for file in $(RUNNER_FILES:harness/runner/%=%); do \
 		mode=644; [ ! -x "harness/runner/$$file" ] || mode=755; \
 		install -D -m $$mode "harness/runner/$$file" "$(LIBEXEC_DIR)/$$file" || exit 1; done
-	@for file in $(CASE_FILES) reports/schema.json; do \
+	@for file in $(CASE_FILES) $(SUITE_FILES) reports/schema.json; do \
 		install -D -m 644 "$$file" "$(SHARE_DIR)/$$file" || exit 1; done
 	install -D -m 644 -t $(DOC_DIR) $(DOC_FILES)
 

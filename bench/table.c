@@ -49,7 +49,7 @@ static void cell_text(const struct track *t, char out[32])
 		snprintf(out, 30, "%.2f", v);
 	/* what was shared is marked: it is another thing than a copy */
 	if (t->shared && !t->copied)
-		strcat(out, "="); /* NOLINT */
+		snprintf(out + strlen(out), 32 - strlen(out), "=");
 }
 
 /* What stands in brackets behind the method. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""cowbell bench: each experiment in a tiny form, bad input, interruption, and truth of what it says."""
+"""cowbell bench: each experiment in a tiny form, bad input, interruption, true answers."""
 
 import json
 import os
@@ -24,9 +24,10 @@ pytestmark = pytest.mark.skipif(not DRIVER.exists(), reason="build/cowbell is no
 
 TINY = {
     "copy": [
-        {"experiment": "copy", "methods": ["empty", "getppid", "clone", "clone-bare", "copy_file_range",
-                                           "sendfile", "splice-64K", "rw-4K", "direct-1M", "mmap-both",
-                                           "uring", "uring-direct-registered", "dedupe", "cp"],
+        {"experiment": "copy",
+         "methods": ["empty", "getppid", "clone", "clone-bare", "copy_file_range", "sendfile",
+                     "splice-64K", "rw-4K", "direct-1M", "mmap-both", "uring",
+                     "uring-direct-registered", "dedupe", "cp"],
          "factors": {"size": ["4K", "300K"]}, "samples": 2},
         {"experiment": "copy", "methods": ["clone", "rw-256K"], "samples": 2,
          "factors": {"size": "256K", "durable": ["fsync", "syncfs"], "dirty": "64K",
@@ -91,7 +92,8 @@ def on_fs(tmp_path, fs, parts, *words, check=0, env=()):
     """Measure parts on a filesystem made for it; the lines."""
     path, out = suite(tmp_path, "t", parts), tmp_path / "out.jsonl"
     wrap = (FS, fs, "--size", "1G", "--", "env", *env)
-    bench("--dir", "{dir}", "--quiet", "--json", out, "--seed", 1, *words, path, check=check, wrap=wrap)
+    bench("--dir", "{dir}", "--quiet", "--json", out, "--seed", 1, *words, path, check=check,
+          wrap=wrap)
     return read(out)
 
 
@@ -277,7 +279,8 @@ def test_interruption_leaves_nothing(tmp_path, number, method):
     folder, out = tmp_path / "dir", tmp_path / "out.jsonl"
     folder.mkdir()
     path = suite(tmp_path, "t", [{"experiment": "copy", "methods": [method, "empty"],
-                                  "factors": {"size": "8K"}, "samples": 500}], blocks=9999, time_s=60)
+                                  "factors": {"size": "8K"}, "samples": 500}],
+                 blocks=9999, time_s=60)
     child = subprocess.Popen([DRIVER, "bench", "--dir", folder, "--json", out, "--quiet", path],
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
