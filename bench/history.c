@@ -121,6 +121,29 @@ static void derive_median(struct stand *stand, const struct track *t)
 	stand_line(stand, line);
 }
 
+/* The tail, where there are enough samples to have one: five beyond it. */
+static void derive_tail(struct stand *stand, const struct track *t)
+{
+	static const struct {
+		double quantile;
+		size_t enough;
+		const char *word;
+	} tails[] = { { 0.99, 500, "p99" }, { 0.999, 5000, "p999" } };
+	char metric[64];
+	json_t *line;
+
+	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		if (t->samples < tails[i].enough || strcmp(t->better, "lower"))
+			continue;
+		snprintf(metric, sizeof(metric), "%s_%s", tails[i].word, t->metric);
+		line = derived(stand, t->cell->name, t->cell->method->name, metric,
+			       (double)series_quantile(t->sample, t->samples, tails[i].quantile));
+		json_object_set_new(line, "of", json_string("samples"));
+		json_object_set_new(line, "n", json_integer((json_int_t)t->samples));
+		stand_line(stand, line);
+	}
+}
+
 /* All blocks of a method in a part, over the observed extents of their sources. */
 static void derive_slope(const struct history *h, struct stand *stand, const struct part *p,
 			 const struct method *method)
@@ -329,8 +352,10 @@ void history_derive(const struct history *h, struct stand *stand)
 {
 	const struct method *m;
 
-	for (size_t i = 0; i < h->count; i++)
+	for (size_t i = 0; i < h->count; i++) {
 		derive_median(stand, &h->track[i]);
+		derive_tail(stand, &h->track[i]);
+	}
 	for (size_t p = 0; p < stand->suite->parts; p++)
 		for (size_t i = 0; (m = method_at(i)); i++)
 			derive_part(h, stand, &stand->suite->part[p], m);
