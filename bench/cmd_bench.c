@@ -203,6 +203,8 @@ static int work(struct bench *b, int out, FILE *human)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	/* what programs say is read */
+	setenv("LC_ALL", "C", 1);
 	engine_run(&e);
 	return stand.wrong ? CMD_FAILED : CMD_GOOD;
 }

@@ -63,7 +63,7 @@ void method_buffer_free(void *buffer, size_t size)
 		munmap(buffer, whole(size));
 }
 
-int method_start(const char *const *argv, int folder, int output)
+int method_start(const char *const *argv, int folder, int output, bool errors)
 {
 	posix_spawn_file_actions_t actions;
 	int err, status;
@@ -71,11 +71,12 @@ int method_start(const char *const *argv, int folder, int output)
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	if (output >= 0)
-		posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-	else
-		posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (output >= 0 && fd == (errors ? STDERR_FILENO : STDOUT_FILENO))
+			posix_spawn_file_actions_adddup2(&actions, output, fd);
+		else
+			posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
+	}
 	if (folder >= 0)
 		posix_spawn_file_actions_addfchdir_np(&actions, folder);
 	err = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);

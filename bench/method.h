@@ -6,6 +6,7 @@
 #ifndef COWBELL_METHOD_H
 #define COWBELL_METHOD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,11 +76,33 @@ struct method {
 	X(empty) \
 	X(getppid) \
 	X(refused) \
-	X(spawn) X(clone) X(clone_bare) X(clone_range) X(cfr) X(sendfile) X(splice_64k) \
-		X(splice_1m) X(rw_4k) X(rw_128k) X(rw_256k) X(rw_1m) X(direct) X(mmap_source) \
-			X(mmap_both) X(uring) X(uring_registered) X(uring_direct) \
-				X(uring_direct_registered) X(dedupe) X(cp) X(cp_reflink) X(dd_64k) \
-					X(dd_128k) X(dd_256k) X(dd_1m) X(fio)
+	X(spawn) \
+	X(clone) \
+	X(clone_bare) \
+	X(clone_range) \
+	X(cfr) \
+	X(sendfile) \
+	X(splice_64k) \
+	X(splice_1m) \
+	X(rw_4k) \
+	X(rw_128k) \
+	X(rw_256k) \
+	X(rw_1m) \
+	X(direct) \
+	X(mmap_source) \
+	X(mmap_both) \
+	X(uring) \
+	X(uring_registered) \
+	X(uring_direct) \
+	X(uring_direct_registered) \
+	X(dedupe) \
+	X(cp) \
+	X(cp_reflink) \
+	X(dd_64k) \
+	X(dd_128k) \
+	X(dd_256k) \
+	X(dd_1m) \
+	X(fio)
 
 #define METHOD_EXTERN(id) extern const struct method method_##id;
 METHOD_LIST(METHOD_EXTERN)
@@ -96,12 +119,13 @@ const struct method *method_find(const char *name);
 void *method_buffer(size_t size);
 void method_buffer_free(void *buffer, size_t size);
 
-/** method_start() - run a program by its name in PATH, in a folder, and wait for it
- * @argv: ends with NULL; @folder: negative for the present one; @output: a descriptor for its
- * standard output, -1 for none
+/**
+ * method_start() - run a program by its name in PATH, and wait for it
+ * @argv: ends with NULL; @folder: where, negative for the present one
+ * @output: where its standard output goes, or with @errors its standard error; -1 for nowhere
  *
  * Returns 0, -EIO if it failed, or another negative errno.
  */
-int method_start(const char *const *argv, int folder, int output);
+int method_start(const char *const *argv, int folder, int output, bool errors);
 
 #endif

@@ -36,7 +36,7 @@ bool tool_version(const char *name, char *out, size_t size)
 
 	if (fd < 0)
 		return false;
-	if (tool_there(name) && method_start(argv, AT_FDCWD, fd) == 0)
+	if (tool_there(name) && method_start(argv, AT_FDCWD, fd, false) == 0)
 		n = pread(fd, out, size - 1, 0);
 	close(fd);
 	out[n > 0 ? n : 0] = '\0';

@@ -74,7 +74,7 @@ static int run_fio(const struct stand *stand, const struct cell *c, const char *
 	snprintf(work, sizeof(work), read ? "--size=%" PRIu64 : "--io_size=%" PRIu64,
 		 read ? c->value[F_SIZE] : bytes);
 	snprintf(seed, sizeof(seed), "--randseed=%" PRIu64, stand->seed + stand->block + 1);
-	ret = method_start(argv, stand->folder, out);
+	ret = method_start(argv, stand->folder, out, false);
 	if (!ret && !read_answer(out, read ? "read" : "write", a))
 		ret = -EIO;
 	close(out);

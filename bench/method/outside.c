@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@ static int never_run(void *state, const struct job *j)
 	const char *const argv[] = { "cp", "--reflink=never", j->from_name, j->to_name, NULL };
 
 	(void)state;
-	return method_start(argv, j->folder, -1);
+	return method_start(argv, j->folder, -1, false);
 }
 
 const struct method method_cp = {
@@ -35,7 +36,7 @@ static int always_run(void *state, const struct job *j)
 	const char *const argv[] = { "cp", "--reflink=always", j->from_name, j->to_name, NULL };
 
 	(void)state;
-	return method_start(argv, j->folder, -1);
+	return method_start(argv, j->folder, -1, false);
 }
 
 const struct method method_cp_reflink = {
@@ -49,79 +50,92 @@ const struct method method_cp_reflink = {
 	.run = always_run,
 };
 
-/** struct dd - the words of its command line that stay the same */
-struct dd {
-	char block[32];
+/** struct said - what a program said, and the time that it says it took */
+struct said {
+	int answer;
+	uint64_t ns;
 };
 
-static void *dd_open(const struct method *m, const struct job *first)
+static void *said_open(const struct method *m, const struct job *first)
 {
-	struct dd *d = calloc(1, sizeof(*d));
+	struct said *s = calloc(1, sizeof(*s));
 
 	(void)first;
-	if (d)
-		snprintf(d->block, sizeof(d->block), "bs=%zu", m->bytes);
-	return d;
+	if (!s)
+		return NULL;
+	s->answer = memfd_create(m->name, MFD_CLOEXEC);
+	if (s->answer >= 0)
+		return s;
+	free(s);
+	return NULL;
 }
 
-static int dd_run(void *state, const struct job *j)
+static void said_close(void *state)
 {
-	const struct dd *d = state;
-	char from[128], to[128];
-	const char *const argv[] = { "dd", from, to, d->block, "conv=notrunc", NULL };
+	struct said *s = state;
+
+	close(s->answer);
+	free(s);
+}
+
+static uint64_t said_time(void *state)
+{
+	const struct said *s = state;
+
+	return s->ns;
+}
+
+/* Runs it with an empty file for what it says. */
+static int listen_to(struct said *s, const char *const *argv, const struct job *j, bool errors)
+{
+	if (lseek(s->answer, 0, SEEK_SET) || ftruncate(s->answer, 0))
+		return -errno;
+	return method_start(argv, j->folder, s->answer, errors);
+}
+
+static int dd_run(struct said *s, const struct job *j, const char *block)
+{
+	char from[128], to[128], text[512], *at;
+	const char *const argv[] = { "dd", from, to, block, "conv=notrunc", NULL };
+	ssize_t n;
+	int ret;
 
 	snprintf(from, sizeof(from), "if=%s", j->from_name);
 	snprintf(to, sizeof(to), "of=%s", j->to_name);
-	return method_start(argv, j->folder, -1);
+	ret = listen_to(s, argv, j, true);
+	if (ret)
+		return ret;
+	/* "1048576 bytes (1.0 MB, 1.0 MiB) copied, 0.00123 s, 852 MB/s" */
+	n = pread(s->answer, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	at = strstr(text, "copied, ");
+	s->ns = at ? (uint64_t)(strtod(at + strlen("copied, "), NULL) * 1e9) : 0;
+	return s->ns ? 0 : -EIO;
 }
 
 #define DD(id, text, size) \
+	static int dd_##id(void *state, const struct job *j) \
+	{ \
+		return dd_run(state, j, "bs=" text); \
+	} \
 	const struct method method_dd_##id = { \
 		.name = "dd-" text, \
-		.doc = "dd with blocks of " text, \
+		.doc = "dd with blocks of " text "; time by its own account", \
 		.kind = METHOD_OUTSIDE, \
 		.role = "outside", \
 		.need = -1, \
 		.program = "dd", \
 		.bytes = size, \
-		.open = dd_open, \
-		.run = dd_run, \
-		.close = free, \
+		.open = said_open, \
+		.run = dd_##id, \
+		.time = said_time, \
+		.close = said_close, \
 	}
 
 DD(64k, "64K", 64 << 10);
 DD(128k, "128K", 128 << 10);
 DD(256k, "256K", 256 << 10);
 DD(1m, "1M", 1 << 20);
-
-/** struct fio - its answer, and what it said of the time */
-struct fio {
-	int answer;
-	uint64_t ns;
-};
-
-static void *fio_open(const struct method *m, const struct job *first)
-{
-	struct fio *f = calloc(1, sizeof(*f));
-
-	(void)m;
-	(void)first;
-	if (!f)
-		return NULL;
-	f->answer = memfd_create("fio", MFD_CLOEXEC);
-	if (f->answer >= 0)
-		return f;
-	free(f);
-	return NULL;
-}
-
-static void fio_close(void *state)
-{
-	struct fio *f = state;
-
-	close(f->answer);
-	free(f);
-}
 
 /* Time in calls: their number times their mean. */
 static double calls_ns(const json_t *job, const char *side)
@@ -132,7 +146,7 @@ static double calls_ns(const json_t *job, const char *side)
 	       json_number_value(json_object_get(lat, "N"));
 }
 
-static int fio_read_answer(struct fio *f)
+static int fio_read_answer(struct said *f)
 {
 	json_t *root, *jobs;
 	double ns = 0;
@@ -168,25 +182,15 @@ static int fio_run(void *state, const struct job *j)
 				     "--rw=write",
 				     "--stonewall",
 				     NULL };
-	struct fio *f = state;
+	struct said *f = state;
 	int ret;
 
 	snprintf(size, sizeof(size), "--size=%" PRIu64, j->size);
 	snprintf(block, sizeof(block), "--bs=%" PRIu64, j->size < most ? j->size : most);
 	snprintf(from, sizeof(from), "--filename=%s", j->from_name);
 	snprintf(to, sizeof(to), "--filename=%s", j->to_name);
-	lseek(f->answer, 0, SEEK_SET);
-	if (ftruncate(f->answer, 0))
-		return -errno;
-	ret = method_start(argv, j->folder, f->answer);
+	ret = listen_to(f, argv, j, false);
 	return ret ? ret : fio_read_answer(f);
-}
-
-static uint64_t fio_time(void *state)
-{
-	const struct fio *f = state;
-
-	return f->ns;
 }
 
 const struct method method_fio = {
@@ -198,8 +202,8 @@ const struct method method_fio = {
 	.need = -1,
 	.program = "fio",
 	.bytes = 1 << 20,
-	.open = fio_open,
+	.open = said_open,
 	.run = fio_run,
-	.time = fio_time,
-	.close = fio_close,
+	.time = said_time,
+	.close = said_close,
 };

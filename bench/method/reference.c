@@ -62,7 +62,7 @@ static int spawn_run(void *state, const struct job *j)
 	const char *const argv[] = { "true", NULL };
 
 	(void)state;
-	return method_start(argv, j->folder, -1);
+	return method_start(argv, j->folder, -1, false);
 }
 
 const struct method method_spawn = {
