@@ -277,7 +277,7 @@ static void derive_crossover(const struct history *h, struct stand *stand, const
 {
 	struct chance c = { stand->seed };
 	double *again;
-	struct duel duel[64];
+	struct duel duel[64] = { { 0 } };
 	const size_t n = find_duels(h, p, method, duel, 64);
 	const double value = n ? crossing(duel, n, NULL) : INFINITY;
 	char name[128];

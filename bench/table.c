@@ -110,7 +110,7 @@ static void print_heads(const struct page *g, FILE *out)
 {
 	for (unsigned int line = 0;; line++) {
 		const char *part[COLUMNS];
-		size_t len[COLUMNS];
+		size_t len[COLUMNS] = { 0 };
 
 		for (size_t i = 0; i < g->columns; i++) {
 			part[i] = label(g->named[i]);
