@@ -167,7 +167,7 @@ run:	## make filesystems in loop images, run the cases on each, print the table 
 	@ci/deps run
 	@$(MAKE) all
 	@status=0; harness/runner/cowbell-matrix $(MATRIX_ARGS) || status=$$?; \
-	$(if $(CASES),,$(MAKE) bench SUITES=quick TIME=8 || status=$$?;) exit $$status
+	$(if $(CASES),,$(MAKE) bench SUITES=quick TIME=5 || status=$$?;) exit $$status
 
 .PHONY: test
 test:	## every test and check there is (root; without root, what can be done without)

@@ -64,7 +64,7 @@ void cost_close(struct cost_watch *w)
 static bool is_kernel_thread(int proc, const char *pid)
 {
 	char path[300], text[512], state;
-	const char *at = text;
+	const char *at;
 	long parent = 0;
 	int fd;
 

@@ -50,7 +50,9 @@ static uint64_t *sorted(const uint64_t *sample, size_t n)
 
 static double middle(const uint64_t *s, size_t n)
 {
-	return n % 2 ? (double)s[n / 2] : ((double)s[n / 2 - 1] + (double)s[n / 2]) / 2;
+	const size_t half = n / 2;
+
+	return n % 2 ? (double)s[half] : ((double)s[half - 1] + (double)s[half]) / 2;
 }
 
 static double middle_value(double *v, size_t n)

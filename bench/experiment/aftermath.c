@@ -85,7 +85,7 @@ static bool aftermath_measure(struct stand *stand, const struct cell *c)
 {
 	struct measurement *rate, *tail;
 	const struct source *s;
-	struct said a;
+	struct said a = { 0 };
 	char *file;
 	int ret;
 

@@ -115,6 +115,7 @@ static bool make_call(struct stand *stand, struct calls *all, size_t i)
 	c->source = stand_source(stand, cell, i % sources_of(cell));
 	if (!c->source)
 		return false;
+	all->m->source_extents = c->source->extents;
 	c->to_name = stand_name(stand);
 	c->job.from_name = c->source->name;
 	c->job.to_name = c->to_name;
@@ -306,7 +307,6 @@ static bool set_up(struct stand *stand, struct calls *all)
 	for (size_t i = 0; i < cell->samples; i++)
 		if (!make_call(stand, all, i))
 			return false;
-	all->m->source_extents = all->call[0].source->extents;
 	if (cell->value[F_CACHE] == CACHE_WARM)
 		for (size_t i = 0; i < cell->samples && i < sources_of(cell); i++)
 			set_cache(cell, stand, all->m, all->call[i].source);

@@ -66,6 +66,7 @@ static bool write_copy(struct stand *stand, struct measurement *m, const struct 
 	const struct cell *c = m->cell;
 	struct cost before;
 	size_t count, *place = places(stand, c, &count);
+	const uint64_t written = count * m->work_bytes;
 	int ret = 0;
 
 	if (c->value[F_PASS] == PASS_SECOND) {
@@ -79,7 +80,7 @@ static bool write_copy(struct stand *stand, struct measurement *m, const struct 
 		ret = write_all(fd, c, s, place, count, m);
 	m->cost = cost_since(&stand->watch, &before);
 	m->has_cost = true;
-	m->observed = json_pack("{s:I}", "written_bytes", (json_int_t)(count * m->work_bytes));
+	m->observed = json_pack("{s:I}", "written_bytes", (json_int_t)written);
 	free(place);
 	return ret ? stand_refuse(stand, "write: %s", strerror(-ret)) : true;
 }

@@ -152,9 +152,11 @@ static bool scaling_measure(struct stand *stand, const struct cell *c)
 	struct worker *w = calloc(count, sizeof(*w));
 	struct measurement *m;
 	struct cost before;
-	bool good = w && stand_room(stand, scaling_bytes(c));
+	bool good = stand_room(stand, scaling_bytes(c));
 	int ret;
 
+	if (!w)
+		abort();
 	for (size_t i = 0; i < count && good; i++) {
 		const struct source *s =
 			stand_source(stand, c, c->value[F_SOURCES] == SOURCES_OWN ? i : 0);
