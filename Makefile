@@ -27,7 +27,7 @@ WARN_FLAGS = -Wall -Wextra -Wshadow -Wundef -Wvla -Wmissing-prototypes -Wstrict-
 	-Wimplicit-fallthrough -Wconversion -Wno-sign-conversion -Wdeclaration-after-statement \
 	-Wnull-dereference -Wswitch-enum $(if $(WERROR),-Werror)
 OPTIMIZE_FLAGS = $(if $(DEBUG),-O1 -ftrivial-auto-var-init=pattern,-O2)
-INCLUDE_FLAGS = -Iharness/driver -Ireports
+INCLUDE_FLAGS = -Iharness/driver -iquote bench -Ireports
 
 # A build out of git names its commit in every result.
 COMMIT := $(if $(wildcard .git),$(shell git describe --always --dirty --exclude '*' 2>/dev/null))
@@ -44,7 +44,7 @@ SANITIZE_FLAGS = $(BASE_FLAGS) $(WARN_FLAGS) -O1 $(INCLUDE_FLAGS) $(CONFIG_FLAGS
 TSAN_FLAGS = $(BASE_FLAGS) $(WARN_FLAGS) -O1 $(INCLUDE_FLAGS) $(CONFIG_FLAGS) -fsanitize=thread $(CFLAGS)
 FUZZ_CC = clang
 FUZZ_FLAGS = $(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link
-LIBS = -ljansson -luring -ldl
+LIBS = -ljansson -luring -ldl -lm -pthread
 
 # The commands are shown with V=1, nothing with -s.
 Q = $(if $(V),,@)
@@ -52,7 +52,8 @@ say = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n')
 
 # Sources and what is made of them
 
-SOURCES := $(wildcard harness/driver/*.c harness/driver/ops/*.c harness/driver/check/*.c reports/*.c)
+SOURCES := $(wildcard harness/driver/*.c harness/driver/ops/*.c harness/driver/check/*.c \
+	bench/*.c bench/method/*.c bench/experiment/*.c reports/*.c)
 MUTANT_SOURCES := $(wildcard harness/mutants/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
@@ -182,6 +183,7 @@ run:	## make filesystems in loop images, run the cases on each, print the table 
 	@touch $(BUILD)/.began
 	@echo "harness/runner/cowbell-matrix $(MATRIX_ARGS)"
 	@RESULTS=$(RESULTS) harness/runner/cowbell-matrix $(MATRIX_ARGS); status=$$?; \
+	$(if $(CASES),,$(MAKE) -s bench SUITES=quick TIME=5 || status=$$?;) \
 	files=$$(find $(RESULTS) -maxdepth 1 -name '*.jsonl' -newer $(BUILD)/.began | sort | xargs); \
 	[ -z "$$files" ] || $(MAKE) -s report FILES="--partial $$files"; exit $$status
 
@@ -205,6 +207,31 @@ check: unit $(BUILD)/cowbell	## unit tests, and cases in memory and here; no roo
 check-fs: $(BUILD)/cowbell	## the cases under pytest, one item each: FS="xfs btrfs" (root)
 	@ci/deps test
 	$(PYTHON) -m pytest -q --fs $(subst $(space),$(comma),$(strip $(or $(FS),xfs btrfs)))
+
+## Benchmarks: FS="xfs btrfs" SUITES="paths extents" TIME=60
+
+SUITES ?= quick
+TIME ?=
+BENCH_SIZE ?= 4G
+BENCH_FS = $(or $(FS),xfs btrfs ext4 tmpfs)
+RESULTS ?= results
+
+.PHONY: bench
+bench: $(BUILD)/cowbell	## time clone and copy on filesystems in loop images (root)
+	@mkdir -p $(RESULTS)
+	@for fs in $(BENCH_FS); do \
+		out=$(RESULTS)/bench-$$(echo "$$fs" | tr : -).jsonl; \
+		echo "$$fs: $$out"; \
+		harness/runner/cowbell-fs "$$fs" --size $(BENCH_SIZE) -- $(BUILD)/cowbell bench \
+			--dir '{dir}' --json "$$out" $(if $(TIME),--time $(TIME)) \
+			$(if $(SEED),--seed $(SEED)) $(SUITES) || [ $$? = 77 ] || exit 1; \
+	done
+
+.PHONY: bench-self
+bench-self: $(BUILD)/cowbell	## what timing adds, and our copies against cp, dd and fio (root)
+	@ci/deps bench
+	bench/self $(if $(FS),--fs $(subst $(space),$(comma),$(strip $(FS)))) \
+		$(if $(TIME),--time $(TIME)) --results $(RESULTS)
 
 ## Mutants: MUTANT="clone-* dedupe-*" FS=xfs
 
@@ -275,6 +302,7 @@ LIBEXEC_DIR = $(DESTDIR)$(PREFIX)/libexec/cowbell
 SHARE_DIR = $(DESTDIR)$(PREFIX)/share/cowbell
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/cowbell
 RUNNER_FILES := $(shell find harness/runner -type f ! -name '*.pyc' 2>/dev/null | sort)
+SUITE_FILES := $(wildcard bench/suites/*.json)
 CASE_FILES := $(shell find cases -name '*.json' ! -path 'cases/invalid/*' 2>/dev/null | sort)
 REPORT_FILES := reports/schema.json $(wildcard reports/page/* reports/plots/*)
 DOC_FILES := $(wildcard README.md LICENSE docs/*.md docs/*.json)
@@ -286,7 +314,7 @@ install: all	## install below PREFIX
 	@for file in $(RUNNER_FILES:harness/runner/%=%); do \
 		mode=644; [ ! -x "harness/runner/$$file" ] || mode=755; \
 		install -D -m $$mode "harness/runner/$$file" "$(LIBEXEC_DIR)/$$file" || exit 1; done
-	@for file in $(CASE_FILES) $(REPORT_FILES); do \
+	@for file in $(CASE_FILES) $(SUITE_FILES) $(REPORT_FILES); do \
 		install -D -m 644 "$$file" "$(SHARE_DIR)/$$file" || exit 1; done
 	install -D -m 644 -t $(DOC_DIR) $(DOC_FILES)
 

@@ -16,7 +16,7 @@ import pytest
 TOP = Path(__file__).resolve().parent.parent
 DRIVER = Path(os.environ.get("COWBELL", TOP / "build" / "cowbell"))
 SCHEMA = json.loads((TOP / "reports" / "schema.json").read_text())
-TYPES = {"object": dict, "array": list, "string": str, "integer": int}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
 
 WRITE = {"op": "write", "fd": "a", "off": "0", "len": "512"}
 CASES = {
