@@ -26,6 +26,7 @@ static const struct verb {
 	{ "list", "show cases, ops, needs", cmd_list },
 	{ "lint", "check case files", cmd_lint },
 	{ "probe", "show what the filesystem of a directory can do", cmd_probe },
+	{ "compare", "hold benchmark results against each other", cmd_compare },
 	{ "help", "show this", cmd_help },
 	{ "version", "show the version", cmd_version },
 };
