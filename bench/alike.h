@@ -15,7 +15,8 @@
  * Returns a new array of {"what": "filesystem.type", "a": "xfs", "b": "btrfs"}, empty if there is
  * nothing; a value that one of them does not know is left out. What is itself under test, the
  * kernel's release and build, does not count, but for what kind of kernel it is: preemption model,
- * and the configuration if both are of one release.
+ * and the configuration if both are of one release. Nor does the seed: it chooses an order and
+ * bytes, and what was measured is in the factors of each metric.
  */
 json_t *alike_differences(const json_t *a, const json_t *b, bool same_side);
 

@@ -119,7 +119,7 @@ def test_single_files_say_that_they_promise_less(tmp_path):
                   "governor": "performance"}}, "machine.clock"),
     ({"machine": {"cpus": 2, "memory_bytes": 8 << 30, "clock": "tsc"}}, "machine.governor"),
     ({"cowbell": "0.2.0"}, "cowbell"),
-    ({"seed": 2}, "seed"),
+    ({"environment": {"device": {"loop_direct": 1}}}, "environment.device.loop_direct"),
     ({"kernel": {"release": "6.18.44", "version": "#1 SMP PREEMPT_RT", "machine": "x86_64"}},
      "kernel.version"),
     ({"kernel": {"release": "6.18.44", "version": "#1 SMP PREEMPT_DYNAMIC", "machine": "x86_64",
@@ -145,6 +145,8 @@ def test_incomparable_runs(tmp_path, changes, what):
                  "governor": "performance"}},
     {"cowbell": "0.1.0+def-dirty"},
     {"mutant": "slow-clone"},
+    {"seed": 2},
+    {"environment": {"load": "1.0"}},
     {"dir": "/mnt/y"},
 ])
 def test_comparable_runs(tmp_path, changes):
