@@ -27,6 +27,7 @@ static const struct verb {
 	{ "lint", "check case files", cmd_lint },
 	{ "probe", "show what the filesystem of a directory can do", cmd_probe },
 	{ "compare", "hold benchmark results against each other", cmd_compare },
+	{ "alternate", "run two commands in turn and compare their results", cmd_alternate },
 	{ "help", "show this", cmd_help },
 	{ "version", "show the version", cmd_version },
 };
