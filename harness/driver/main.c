@@ -28,6 +28,7 @@ static const struct verb {
 	{ "probe", "show what the filesystem of a directory can do", cmd_probe },
 	{ "compare", "hold benchmark results against each other", cmd_compare },
 	{ "alternate", "run two commands in turn and compare their results", cmd_alternate },
+	{ "gate", "tell good from bad by a benchmark, for git bisect run", cmd_gate },
 	{ "help", "show this", cmd_help },
 	{ "version", "show the version", cmd_version },
 };
