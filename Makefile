@@ -27,7 +27,7 @@ WARN_FLAGS = -Wall -Wextra -Wshadow -Wundef -Wvla -Wmissing-prototypes -Wstrict-
 	-Wimplicit-fallthrough -Wconversion -Wno-sign-conversion -Wdeclaration-after-statement \
 	-Wnull-dereference -Wswitch-enum $(if $(WERROR),-Werror)
 OPTIMIZE_FLAGS = $(if $(DEBUG),-O1 -ftrivial-auto-var-init=pattern,-O2)
-INCLUDE_FLAGS = -Iharness/driver -Ireports -Ibench
+INCLUDE_FLAGS = -Iharness/driver -iquote bench -Ireports
 
 # A build out of git names its commit in every result.
 COMMIT := $(if $(wildcard .git),$(shell git describe --always --dirty --exclude '*' 2>/dev/null))
@@ -42,7 +42,7 @@ SANITIZE_FLAGS = $(BASE_FLAGS) $(WARN_FLAGS) -O1 $(INCLUDE_FLAGS) $(CONFIG_FLAGS
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(CFLAGS)
 FUZZ_CC = clang
 FUZZ_FLAGS = $(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link
-LIBS = -ljansson -luring -ldl -lm
+LIBS = -ljansson -luring -ldl -lm -pthread
 
 # The commands are shown with V=1, nothing with -s.
 Q = $(if $(V),,@)
@@ -50,8 +50,8 @@ say = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n')
 
 # Sources and what is made of them
 
-SOURCES := $(wildcard harness/driver/*.c harness/driver/ops/*.c harness/driver/check/*.c reports/*.c \
-	bench/*.c)
+SOURCES := $(wildcard harness/driver/*.c harness/driver/ops/*.c harness/driver/check/*.c \
+	bench/*.c bench/method/*.c bench/experiment/*.c reports/*.c)
 MUTANT_SOURCES := $(wildcard harness/mutants/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)

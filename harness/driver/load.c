@@ -50,8 +50,7 @@ static size_t too_deep(const char *text, size_t len)
 	return 0;
 }
 
-/* The text as a JSON tree, NULL after a complaint. */
-static json_t *parse(struct loader *l, const char *text, size_t len)
+json_t *load_parse(struct loader *l, const char *text, size_t len)
 {
 	json_error_t error;
 	json_t *root = NULL;
@@ -463,7 +462,7 @@ static bool check_used(struct loader *l, const struct names *names)
 
 static bool read_case(struct loader *l, struct casefile *c, const char *text, size_t len)
 {
-	c->root = parse(l, text, len);
+	c->root = load_parse(l, text, len);
 	if (!c->root || !read_top(l, c) || !check_points(l, c))
 		return false;
 	c->tags = names_texts(l, &l->tags);

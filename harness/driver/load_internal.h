@@ -182,6 +182,9 @@ bool steps_read(struct loader *l, json_t *steps);
 
 /* load.c */
 
+/** load_parse() - bounded text as a JSON object, a new reference; NULL after a complaint */
+json_t *load_parse(struct loader *l, const char *text, size_t len);
+
 /** load_need() - one need of the point, unless it is there already; false if its opposite is */
 bool load_need(struct loader *l, const struct at *at, int need, bool negated, const char *param);
 

@@ -9,6 +9,9 @@
 #include "report.h"
 #include "sink.h"
 
+/* 0.95 is written as 0.95. */
+#define LINE_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
 static const struct report *const reports[] = {
 	&report_pretty,
 	&report_tap,
@@ -39,12 +42,12 @@ int sink_open(struct sink *s, const char *path, bool append)
 
 static void write_line(struct sink *s, const json_t *line)
 {
-	size_t len = json_dumpb(line, NULL, 0, JSON_COMPACT);
+	size_t len = json_dumpb(line, NULL, 0, LINE_FLAGS);
 	char *text = malloc(len + 1), *at = text;
 
 	if (!text)
 		abort();
-	json_dumpb(line, text, len, JSON_COMPACT);
+	json_dumpb(line, text, len, LINE_FLAGS);
 	text[len++] = '\n';
 	while (len > 0 && !s->err) {
 		ssize_t put = write(s->fd, at, len);
