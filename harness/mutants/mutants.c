@@ -26,8 +26,8 @@
 #define USAGE_STATUS 2
 
 static const struct mutant *const tables[] = {
-	clone_mutants, dedupe_mutants, copy_mutants,  stream_mutants, space_mutants,
-	write_mutants, query_mutants,  errno_mutants, rare_mutants,   side_mutants,
+	clone_mutants, dedupe_mutants, copy_mutants, stream_mutants, space_mutants, write_mutants,
+	query_mutants, errno_mutants,  rare_mutants, side_mutants,   slow_mutants,
 };
 
 static const struct mutant *active;
@@ -68,7 +68,7 @@ long mutate(struct call *c)
 	const long ret = bad ? active->run(c) : call_real(c);
 	const int err = errno;
 
-	if (active && ret >= 0 && c->sound)
+	if (active && !active->timing && ret >= 0 && c->sound)
 		track_call(c, ret);
 	errno = err;
 	return ret;
@@ -79,7 +79,8 @@ static void list(void)
 	const struct mutant *m;
 
 	for (size_t i = 0; (m = mutant_at(i)); i++)
-		printf("%s\t%s\t%s\n", m->name, m->subject, m->loses);
+		if (!m->timing)
+			printf("%s\t%s\t%s\n", m->name, m->subject, m->loses);
 	fflush(stdout);
 }
 

@@ -2,8 +2,8 @@
 /*
  * A mutant is a kernel with exactly one bug. It is chosen by COWBELL_MUTANT=NAME and preloaded into
  * the driver, to see which case notices. One mutant = one line in a table of the file about its
- * call: clone.c dedupe.c copy.c space.c write.c query.c errnos.c rare.c side.c; mutants.c lists the
- * tables.
+ * call: clone.c dedupe.c copy.c space.c write.c query.c errnos.c rare.c side.c slow.c; mutants.c
+ * lists the tables.
  */
 #ifndef COWBELL_MUTANTS_H
 #define COWBELL_MUTANTS_H
@@ -65,6 +65,8 @@ struct mutant {
 	long (*run)(struct call *c);
 	/** @real, @wrong: for mutants of errnos: what the kernel says, and what this one says */
 	int real, wrong;
+	/** @timing: nothing but the time differs, so nothing is tracked, which would take time */
+	bool timing;
 };
 
 /** mutant_active() - the chosen mutant, NULL if there is none */
@@ -82,7 +84,7 @@ long mutate(struct call *c);
 /* Tables end with .name == NULL. */
 extern const struct mutant clone_mutants[], dedupe_mutants[], copy_mutants[], stream_mutants[],
 	space_mutants[], write_mutants[], query_mutants[], errno_mutants[], rare_mutants[],
-	side_mutants[];
+	side_mutants[], slow_mutants[];
 
 #define MUTANTS_END \
 	{ \
