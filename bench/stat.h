@@ -152,11 +152,11 @@ struct stat_design {
 /**
  * stat_ratio() - ratio of the medians, B to A, with its bootstrap interval
  *
- * Hierarchical: units (pairs of units) are drawn with replacement, blocks within each, and samples
- * within those. The centre is stat_centre() of the logs of the paired ratios, or of the
- * differences of all logs without pairs. The interval is Hesterberg's expanded percentile (2015,
- * "What Teachers Should Know About the Bootstrap", 6.2): with few units the plain percentile is too
- * narrow. Returns false, and only the value, with fewer than STAT_UNITS_MIN units on a side.
+ * Hierarchical: units (pairs of units) are drawn with replacement, then samples within each of
+ * their blocks. The centre is stat_centre() of the logs of the paired ratios, or of the differences
+ * of all logs without pairs. The interval is Hesterberg's expanded percentile (2015, "What Teachers
+ * Should Know About the Bootstrap", 6.2): with few units the plain percentile is too narrow.
+ * Returns false, and only the value, with fewer than STAT_UNITS_MIN units on a side.
  */
 bool stat_ratio(const struct stat_unit *a, size_t na, const struct stat_unit *b, size_t nb,
 		const struct stat_design *design, struct stat_interval *out);

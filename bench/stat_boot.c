@@ -43,10 +43,12 @@ static double block_median(const struct stat_block *b)
 	return stat_quantile(b->sorted, b->n, 0.5);
 }
 
+/* All blocks of a run stay: to draw among a few of them would count their differences twice, once
+ * here and once in how runs differ (Davison and Hinkley 1997, 3.8). */
 static double resampled_unit(const struct stat_unit *u, struct stat_rng *rng, double *scratch)
 {
 	for (size_t i = 0; i < u->n; i++)
-		scratch[i] = stat_resampled_median(&u->blocks[stat_rng_below(rng, u->n)], rng);
+		scratch[i] = stat_resampled_median(&u->blocks[i], rng);
 	return stat_median(scratch, u->n);
 }
 

@@ -4,26 +4,31 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Runs never repeat themselves better than this, whatever a few of them seem to show. */
 #define SIGMA_MIN 0.003
 
-static double mean(const double *v, size_t n)
+/* The values stay in their order: stat_centre() may change it. */
+static double centre(const double *v, size_t n)
 {
-	double sum = 0;
+	double *copy = malloc(n * sizeof(*copy)), found;
 
-	for (size_t i = 0; i < n; i++)
-		sum += v[i];
-	return sum / (double)n;
+	if (!copy)
+		abort();
+	memcpy(copy, v, n * sizeof(*copy));
+	found = stat_centre(copy, n);
+	free(copy);
+	return found;
 }
 
-static double squares(const double *v, size_t n, double centre)
+static double squares(const double *v, size_t n, double middle)
 {
 	double sum = 0;
 
 	for (size_t i = 0; i < n; i++)
-		sum += (v[i] - centre) * (v[i] - centre);
+		sum += (v[i] - middle) * (v[i] - middle);
 	return sum;
 }
 
@@ -35,8 +40,8 @@ bool stat_gate_start(struct stat_gate *g, const double *good, size_t n_good, con
 
 	assert(n_good >= STAT_GATE_RUNS && n_bad >= STAT_GATE_RUNS);
 	memset(g, 0, sizeof(*g));
-	g->good = mean(good, n_good);
-	g->bad = mean(bad, n_bad);
+	g->good = centre(good, n_good);
+	g->bad = centre(bad, n_bad);
 	all = squares(good, n_good, g->good) + squares(bad, n_bad, g->bad);
 	g->sigma = fmax(sqrt(all / stat_chi2_quantile(0.1, df)), SIGMA_MIN);
 	g->bound = log((1 - error) / error);
