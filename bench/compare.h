@@ -23,40 +23,19 @@ struct compare_options {
 	}
 
 /** COMPARE_OPTS() - rows of an opts table that fill in a struct compare_options */
+/* clang-format off */
 #define COMPARE_OPTS(o) \
-	{ OPT_NUMBER, \
-	  "threshold", \
-	  "PCT", \
-	  &(o).threshold, \
-	  0, \
-	  1000, \
+	{ OPT_NUMBER, "threshold", "PCT", &(o).threshold, 0, 1000, \
 	  "smallest difference that matters (default: 2)" }, \
-		{ OPT_NUMBER, \
-		  "confidence", \
-		  "PCT", \
-		  &(o).confidence, \
-		  50, \
-		  99.9, \
-		  "of the intervals; false alarms in all are the rest (99)" }, \
-		{ OPT_TEXT, "metric", "GLOB", &(o).metric, 0, 0, "only these, whatever their role" }, \
-		{ OPT_TEXT, \
-		  "json", \
-		  "FILE", \
-		  &(o).json, \
-		  0, \
-		  0, \
-		  "write the result there, too; - is the standard output" }, \
-		{ OPT_FLAG, \
-		  "force", \
-		  NULL, \
-		  &(o).force, \
-		  0, \
-		  0, \
-		  "compare although the circumstances differ" }, \
-	{ \
-		OPT_FLAG, "partial", NULL, &(o).partial, 0, 0, \
-			"take files of runs that were cut short" \
-	}
+	{ OPT_NUMBER, "confidence", "PCT", &(o).confidence, 50, 99.9, \
+	  "of the intervals; false alarms in all are the rest (99)" }, \
+	{ OPT_TEXT, "metric", "GLOB", &(o).metric, 0, 0, "only these, whatever their role" }, \
+	{ OPT_TEXT, "json", "FILE", &(o).json, 0, 0, \
+	  "write the result there, too; - is the standard output" }, \
+	{ OPT_FLAG, "force", NULL, &(o).force, 0, 0, \
+	  "compare although the circumstances differ" }, \
+	{ OPT_FLAG, "partial", NULL, &(o).partial, 0, 0, "take files of runs that were cut short" }
+/* clang-format on */
 
 /**
  * compare_files() - read, compare, print; returns the exit code

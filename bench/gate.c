@@ -256,7 +256,7 @@ static int measure(struct gate *g)
 		g->sum += value;
 		end = stat_gate_step(&g->test, value);
 	}
-	printf("%s: %s is %.4g (good %.4g, bad %.4g); %zu runs, %.1f s\n",
+	printf("%s: %s is %.6g (good %.6g, bad %.6g); %zu runs, %.1f s\n",
 	       end == STAT_BAD ? "bad" : "good", g->metric,
 	       shown(g, g->sum / (double)g->test.count), shown(g, g->test.good),
 	       shown(g, g->test.bad), g->test.count, g->spent_s);

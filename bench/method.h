@@ -74,7 +74,8 @@ struct method {
 #define METHOD_LIST(X) \
 	X(empty) \
 	X(getppid) \
-	X(refused) X(spawn) X(clone) X(clone_bare) X(clone_range) X(cfr) X(sendfile) X(splice_64k) \
+	X(refused) \
+	X(spawn) X(clone) X(clone_bare) X(clone_range) X(cfr) X(sendfile) X(splice_64k) \
 		X(splice_1m) X(rw_4k) X(rw_128k) X(rw_256k) X(rw_1m) X(direct) X(mmap_source) \
 			X(mmap_both) X(uring) X(uring_registered) X(uring_direct) \
 				X(uring_direct_registered) X(dedupe) X(cp) X(cp_reflink) X(dd_64k) \

@@ -107,10 +107,11 @@ def test_a_signal_ends_the_command_and_leaves_nothing(tmp_path, number, stubborn
         pytest.skip("as with SIGINT")
     ready = tmp_path / "ready"
     run = subprocess.Popen([COWBELL, "alternate", "--a",
-                            f"{stubborn}sleep 100 & echo $$ $! >{ready}.new; mv {ready}.new {ready}; "
-                            "while :; do wait; done",
+                            f"{stubborn}sleep 100 & echo $$ $! >{ready}.new; "
+                            f"mv {ready}.new {ready}; while :; do wait; done",
                             "--b", "true"],
-                           env=os.environ | {"TMPDIR": str(tmp_path)}, text=True, stderr=subprocess.PIPE)
+                           env=os.environ | {"TMPDIR": str(tmp_path)}, text=True,
+                           stderr=subprocess.PIPE)
     while not ready.exists():
         assert run.poll() is None
         time.sleep(0.01)

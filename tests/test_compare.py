@@ -5,6 +5,7 @@ import json
 
 import pytest
 from bench_files import END, bench_line, cowbell, run_line, write_lines, write_run, write_side
+from test_results_schema import SCHEMA, problems
 
 
 def compare(*args):
@@ -12,6 +13,7 @@ def compare(*args):
     done = cowbell("compare", "--json", "-", *args)
     assert done.stderr == "", done.stderr
     whole = json.loads(done.stdout)
+    assert problems(whole, SCHEMA) == []
     return done.returncode, {item["name"]: item for item in whole["metrics"]}, whole
 
 

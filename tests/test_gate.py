@@ -139,7 +139,8 @@ def test_a_signal_aborts_and_leaves_nothing(tmp_path, gate):
     ends = [sorted(tmp_path.glob(f"{name}?.json")) for name in ("good", "bad")]
     ready = tmp_path / "ready"
     run = subprocess.Popen([COWBELL, "gate", "--good", *ends[0], "--bad", *ends[1], "--", "sh",
-                            "-c", f"sleep 100 & echo $! >{ready}.new; mv {ready}.new {ready}; wait"],
+                            "-c", f"sleep 100 & echo $! >{ready}.new; mv {ready}.new {ready}; "
+                            "wait"],
                            env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
                            stderr=subprocess.PIPE)
     while not ready.exists():
