@@ -242,7 +242,7 @@ static double shown(const struct gate *g, double cost)
 static int measure(struct gate *g)
 {
 	enum stat_end end = STAT_UNDECIDED;
-	double value;
+	double value = 0;
 
 	while (end == STAT_UNDECIDED) {
 		int exit_code;

@@ -85,8 +85,8 @@ static void become(const struct spawn *s, int log)
 	while (s->argv[count])
 		count++;
 	argv = calloc(count + 1, sizeof(*argv));
-	if (!argv || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ||
-	    setenv("COWBELL_JSON", s->json, 1))
+	if (!argv || !count || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 ||
+	    dup2(log, 2) < 0 || setenv("COWBELL_JSON", s->json, 1))
 		_exit(NOT_STARTED);
 	for (size_t i = 0; i < count; i++)
 		argv[i] = fill_in(s->argv[i], quoted ? quoted : s->json);

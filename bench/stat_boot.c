@@ -24,7 +24,8 @@ static double *need(size_t count)
  */
 double stat_resampled_median(const struct stat_block *b, struct stat_rng *rng)
 {
-	const double m = (double)((b->n + 1) / 2);
+	const size_t half = (b->n + 1) / 2;
+	const double m = (double)half;
 	double u, middle;
 	size_t which;
 
