@@ -17,5 +17,8 @@ int cmd_probe(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_lint(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
+int cmd_alternate(int argc, char **argv);
+int cmd_gate(int argc, char **argv);
 
 #endif

@@ -27,6 +27,9 @@ static const struct verb {
 	{ "lint", "check case files", cmd_lint },
 	{ "probe", "show what the filesystem of a directory can do", cmd_probe },
 	{ "bench", "time clone, copy and dedupe in a directory", cmd_bench },
+	{ "compare", "hold benchmark results against each other", cmd_compare },
+	{ "alternate", "run two commands in turn and compare their results", cmd_alternate },
+	{ "gate", "tell good from bad by a benchmark, for git bisect run", cmd_gate },
 	{ "help", "show this", cmd_help },
 	{ "version", "show the version", cmd_version },
 };

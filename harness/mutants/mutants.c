@@ -29,7 +29,7 @@
 static const struct mutant *const tables[] = {
 	clone_mutants, dedupe_mutants,	   copy_mutants,      stream_mutants, space_mutants,
 	write_mutants, query_mutants,	   errno_mutants,     rare_mutants,   side_mutants,
-	race_mutants,  race_write_mutants, interrupt_mutants,
+	race_mutants,  race_write_mutants, interrupt_mutants, slow_mutants,
 };
 
 /* Those whose bug shows only while something else goes on. */
@@ -77,7 +77,7 @@ long mutate(struct call *c)
 	const int err = errno;
 
 	/* what one actor remembers is of no use to the others */
-	if (active && !racing && ret >= 0 && c->sound)
+	if (active && !racing && !active->timing && ret >= 0 && c->sound)
 		track_call(c, ret);
 	errno = err;
 	return ret;
@@ -97,7 +97,7 @@ static void list(bool races)
 	const struct mutant *m;
 
 	for (size_t i = 0; (m = mutant_at(i)); i++)
-		if (!races || is_of_races(m))
+		if (!m->timing && (!races || is_of_races(m)))
 			printf("%s\t%s\t%s\n", m->name, m->subject, m->loses);
 	fflush(stdout);
 }

@@ -2,9 +2,8 @@
 /*
  * A mutant is a kernel with exactly one bug. It is chosen by COWBELL_MUTANT=NAME and preloaded into
  * the driver, to see which case notices. One mutant = one line in a table of the file about its
- * call: clone.c dedupe.c copy.c space.c write.c query.c errnos.c rare.c side.c
- * interrupt.c; mutants.c lists the
- * tables.
+ * call: clone.c dedupe.c copy.c space.c write.c query.c errnos.c rare.c side.c race.c
+ * race_write.c interrupt.c slow.c; mutants.c lists the tables.
  */
 #ifndef COWBELL_MUTANTS_H
 #define COWBELL_MUTANTS_H
@@ -70,6 +69,8 @@ struct mutant {
 	/** @also, @run_also: a second call that this kernel makes in its own way, if not NULL */
 	enum kind also;
 	long (*run_also)(struct call *c);
+	/** @timing: nothing but the time differs, so nothing is tracked, which would take time */
+	bool timing;
 };
 
 /** mutant_active() - the chosen mutant, NULL if there is none */
@@ -87,7 +88,7 @@ long mutate(struct call *c);
 /* Tables end with .name == NULL. */
 extern const struct mutant clone_mutants[], dedupe_mutants[], copy_mutants[], stream_mutants[],
 	space_mutants[], write_mutants[], query_mutants[], errno_mutants[], rare_mutants[],
-	side_mutants[], race_mutants[], race_write_mutants[], interrupt_mutants[];
+	side_mutants[], race_mutants[], race_write_mutants[], interrupt_mutants[], slow_mutants[];
 
 #define MUTANTS_END \
 	{ \
