@@ -215,8 +215,8 @@ static void test_load__message_is_one_line(void **state)
 	(void)state;
 	assert_refused("{'a\\u001b[31m\\nb': 1}",
 		       "case.json: unknown key \"a?[31m?b\" (known: checks, why, strength, needs, "
-		       "tags, vary, except, files, steps, interrupt, after, timeout_s, "
-		       "no_mutant)");
+		       "tags, vary, except, files, steps, actors, before, race, "
+		       "interrupt, after, timeout_s, no_mutant)");
 }
 
 static void test_load__top_level(void **state)
