@@ -98,6 +98,19 @@ def names(done):
 
 
 @needs_root
+@pytest.mark.parametrize("options", [(), ("--budget", "0.5")])
+def test_budget_goes_to_the_driver(run_pytest, tmp_path, options):
+    run_pytest.driver = tmp_path / "driver"
+    run_pytest.driver.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/said\nexec {FAKE} "$@"\n')
+    run_pytest.driver.chmod(0o755)
+    run_pytest("--fs", "tmpfs", *options)
+    (said,) = [line.split() for line in (tmp_path / "said").read_text().splitlines()
+               if line.startswith("run ")]
+    found = said[said.index("--budget"):][:2] if "--budget" in said else []
+    assert found == list(options)
+
+
+@needs_root
 def test_verdicts_become_outcomes(run_pytest):
     done = run_pytest("--fs", "tmpfs")
     assert done.returncode == 1
@@ -249,6 +262,8 @@ def test_stopping_early_ends_the_driver(run_pytest):
 @pytest.mark.parametrize("options, message", [
     (("--fs", "zfs"), "there is no filesystem zfs; there are xfs, "),
     (("--fs", "xfs", "--cowbell=/nowhere"), "/nowhere is not there; make builds it"),
+    (("--fs", "xfs", "--budget", "0"), "--budget 0: must be a factor from 0.001 to 100000"),
+    (("--fs", "xfs", "--budget", "some"), "--budget some: must be a factor from"),
     (("--kernel", "host,6.1"), "--kernel 6.1: only host"),
     (("--fs", "xfs", "-n", "2", "--dist", "load"), "--dist load would tear"),
 ])

@@ -29,6 +29,9 @@
 #define LOAD_FILE_DATA_MAX (64ULL << 30)
 /* longest "timeout_s" */
 #define LOAD_TIMEOUT_MAX 86400
+/* most "times" of an actor, longest "budget_ms" of a race */
+#define LOAD_TIMES_MAX	   1000
+#define LOAD_BUDGET_MS_MAX 600000
 
 /** struct load_error - where and what, "steps[2].len: ..." */
 struct load_error {

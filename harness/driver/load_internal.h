@@ -71,6 +71,8 @@ struct loader {
 	/** @step: the step whose arguments are read; @parent: the step that it is the twin of */
 	struct step *step;
 	const struct step *parent;
+	/** @in_actor: it is an actor's */
+	bool in_actor;
 	/** @only_known_data: data must have been named before: what is expected, not what is made
 	 */
 	bool only_known_data;

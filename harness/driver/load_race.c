@@ -9,8 +9,6 @@
 
 #include "sector.h"
 
-#define TIMES_MAX	1000
-#define BUDGET_MS_MAX	600000
 #define BUDGET_MS_USUAL 250
 #define OVERLAPS_USUAL	10
 
@@ -36,14 +34,16 @@ static bool declares_nothing(struct loader *l, const struct at *at, const struct
 		const enum arg_type type = s->op->args[i].type;
 
 		if (type == ARG_NEW_FD || type == ARG_NEW_MAP)
-			return load_wrong(l, at, "an actor cannot do \"%s\": it declares a name",
-					  s->op->name);
+			return load_wrong(
+				l, at,
+				"\"%s\" declares a name, which cannot be done in every round",
+				s->op->name);
 	}
 	return true;
 }
 
 static bool read_steps(struct loader *l, const struct at *at, json_t *list, const char *pattern,
-		       bool actor, struct step **steps, size_t *count)
+		       struct step **steps, size_t *count)
 {
 	json_t *object;
 	size_t i;
@@ -63,9 +63,6 @@ static bool read_steps(struct loader *l, const struct at *at, json_t *list, cons
 				     arena_printf(l->arena, "%s%zu", pattern, i), s) ||
 		    !declares_nothing(l, AT_INDEX(at, i), s))
 			return false;
-		if (s->op->actor && !actor)
-			return load_wrong(l, AT_INDEX(at, i), "only actors can do \"%s\"",
-					  s->op->name);
 	}
 	return *count || load_wrong(l, at, "vary leaves no step");
 }
@@ -77,7 +74,7 @@ static bool read_number(struct loader *l, const struct at *at, json_t *value, un
 		return true;
 	if (!json_is_integer(value) || json_integer_value(value) < (json_int_t)least ||
 	    json_integer_value(value) > (json_int_t)most)
-		return load_wrong(l, at, "must be a number, %u to %u", least, most);
+		return load_wrong(l, at, "must be a whole number, %u to %u", least, most);
 	*out = (unsigned int)json_integer_value(value);
 	return true;
 }
@@ -88,11 +85,11 @@ static bool read_actor(struct loader *l, const struct at *at, json_t *value, str
 
 	a->times = 1;
 	if (!json_is_object(value))
-		return read_steps(l, at, value, pattern, true, &a->steps, &a->steps_count);
+		return read_steps(l, at, value, pattern, &a->steps, &a->steps_count);
 	return load_keys(l, at, value, actor_keys) &&
-	       read_number(l, AT_KEY(at, "times"), json_object_get(value, "times"), 1, TIMES_MAX,
-			   &a->times) &&
-	       read_steps(l, AT_KEY(at, "steps"), json_object_get(value, "steps"), pattern, true,
+	       read_number(l, AT_KEY(at, "times"), json_object_get(value, "times"), 1,
+			   LOAD_TIMES_MAX, &a->times) &&
+	       read_steps(l, AT_KEY(at, "steps"), json_object_get(value, "steps"), pattern,
 			  &a->steps, &a->steps_count);
 }
 
@@ -105,25 +102,26 @@ bool actors_read(struct loader *l, json_t *actors)
 
 	if (!actors)
 		return true;
-	if (!json_is_object(actors) || json_object_size(actors) < 2)
-		return load_wrong(l, at, "must be an object with at least two actors");
+	if (!json_is_object(actors))
+		return load_wrong(l, at, "must be an object, not %s", load_type(actors));
+	if (json_object_size(actors) < 2)
+		return load_wrong(l, at, "at least two actors");
 	if (json_object_size(actors) >= SECTOR_ACTORS_MAX)
 		return load_wrong(l, at, "at most %d actors", SECTOR_ACTORS_MAX - 1);
 	race = race_of(l);
 	race->actors = arena_alloc(l->arena, json_object_size(actors) * sizeof(*race->actors));
+	l->in_actor = true;
 	json_object_foreach (actors, name, value) {
-		struct actorspec *a = &race->actors[race->actors_count];
+		struct actorspec *a = &race->actors[race->actors_count++];
 
-		if (json_is_null(value))
-			continue;
-		race->actors_count++;
 		if (!load_plain_name(l, AT_KEY(at, name), name))
 			return false;
 		a->name = arena_dup(l->arena, name);
 		if (!read_actor(l, AT_KEY(at, name), value, a))
 			return false;
 	}
-	return race->actors_count >= 2 || load_wrong(l, at, "vary leaves fewer than two actors");
+	l->in_actor = false;
+	return true;
 }
 
 bool before_read(struct loader *l, json_t *list)
@@ -134,8 +132,8 @@ bool before_read(struct loader *l, json_t *list)
 	if (!list)
 		return true;
 	if (!race)
-		return load_wrong(l, at, "belongs to \"actors\"");
-	return read_steps(l, at, list, "before", false, &race->before, &race->before_count);
+		return load_wrong(l, at, "has no use without \"actors\"");
+	return read_steps(l, at, list, "before", &race->before, &race->before_count);
 }
 
 static bool read_by(struct loader *l, const struct at *at, json_t *value, struct race *race)
@@ -166,7 +164,7 @@ bool race_read(struct loader *l, json_t *value)
 	if (!value)
 		return true;
 	if (!race)
-		return load_wrong(l, at, "belongs to \"actors\"");
+		return load_wrong(l, at, "has no use without \"actors\"");
 	if (!json_is_object(value))
 		return load_wrong(l, at, "must be an object, not %s", load_type(value));
 	restore = json_object_get(value, "restore");
@@ -177,7 +175,7 @@ bool race_read(struct loader *l, json_t *value)
 	race->restore = json_is_true(restore);
 	return read_by(l, AT_KEY(at, "by"), json_object_get(value, "by"), race) &&
 	       read_number(l, AT_KEY(at, "budget_ms"), json_object_get(value, "budget_ms"), 1,
-			   BUDGET_MS_MAX, &race->budget_ms) &&
+			   LOAD_BUDGET_MS_MAX, &race->budget_ms) &&
 	       read_number(l, AT_KEY(at, "overlaps"), json_object_get(value, "overlaps"), 0, 100,
 			   &race->overlaps);
 }

@@ -101,6 +101,8 @@ static bool read_call(struct loader *l, const struct at *at, json_t *object,
 	s->op = read_op(l, at, object);
 	if (!s->op || !load_table_keys(l, at, s->op->args, object, keys))
 		return false;
+	if (s->op->actor && !l->in_actor)
+		return load_wrong(l, at, "only actors can do \"%s\"", s->op->name);
 	s->path = load_place(l, at);
 	s->pattern = (uint32_t)names_find(&l->patterns, pattern);
 	if (s->pattern == UINT32_MAX)

@@ -482,7 +482,10 @@ static json_t *race_schema(void)
 
 	with(race, "by", or_vary(js("{'enum': ['processes', 'threads']}")));
 	with(race, "restore", ref("yes-or-no"));
-	with(race, "budget_ms", or_vary(js("{'type': 'integer', 'minimum': 1}")));
+	with(race, "budget_ms",
+	     or_vary(js("{'type': 'integer', 'minimum': 1, "
+			"'maximum': %d}",
+			LOAD_BUDGET_MS_MAX)));
 	with(race, "overlaps", or_vary(js("{'type': 'integer', 'minimum': 0, 'maximum': 100}")));
 	return closed(race, json_array());
 }
@@ -494,7 +497,8 @@ static json_t *actors_schema(void)
 	json_t *actors = js("{'type': 'object', 'minProperties': 2, 'maxProperties': %d}",
 			    SECTOR_ACTORS_MAX - 1);
 
-	with(object, "times", or_vary(js("{'type': 'integer', 'minimum': 1}")));
+	with(object, "times",
+	     or_vary(js("{'type': 'integer', 'minimum': 1, 'maximum': %d}", LOAD_TIMES_MAX)));
 	with(object, "steps", or_vary(json_incref(steps)));
 	with(actors, "propertyNames", pattern(NAME));
 	return with(actors, "additionalProperties",

@@ -29,6 +29,8 @@ from .tools import EXIT_FAILED, EXIT_SKIPPED, RunnerError, Unsupported, exit_sta
 POLL_SECONDS = 0.02
 # Well below the kernel's limit of 2 MiB for arguments and environment.
 ARGUMENT_BYTES_MAX = 1 << 20
+# As cowbell run has them.
+BUDGET_MIN, BUDGET_MAX = 0.001, 100000
 FSCK = "fsck"
 LONG = "long"
 STRENGTHS = {"must": "documented", "should": "intended by those who designed the call",
@@ -76,7 +78,8 @@ def parse_list(text: str) -> list[dict[str, Any]]:
 class DriverRun:
     """One driver on one filesystem, and its results as they come."""
 
-    def __init__(self, driver: Path, filesystem: Filesystem, names: list[str]) -> None:
+    def __init__(self, driver: Path, filesystem: Filesystem, names: list[str],
+                 budget: str | None) -> None:
         """Start the driver with the points of these names."""
         self.filesystem = filesystem
         self.folder = tempfile.TemporaryDirectory(prefix="cowbell-pytest-")
@@ -87,7 +90,8 @@ class DriverRun:
         self.run: Line = {}
         self.results: dict[str, Line] = {}
         command = driver_command(driver, filesystem, self.follower.path, "--jobs", "2",
-                                 *fitting(names), check_log=self.check_log)
+                                 *(("--budget", budget) if budget else ()), *fitting(names),
+                                 check_log=self.check_log)
         with self.output.open("wb") as output:
             self.child = start(command, output)
 
@@ -330,7 +334,8 @@ class Matrix:
         if filesystem.name not in self.runs:
             names = [item.point.name for item in session.items
                      if isinstance(item, PointItem) and item.filesystem is filesystem]
-            self.runs[filesystem.name] = DriverRun(self.driver, filesystem, names)
+            self.runs[filesystem.name] = DriverRun(self.driver, filesystem, names,
+                                                   self.config.option.budget)
         return self.runs[filesystem.name]
 
     @pytest.hookimpl(hookwrapper=True)
@@ -365,6 +370,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="on these kernels: host, the running one, is the only one so far")
     group.addoption("--cowbell", metavar="PATH",
                     help="the driver (default: build/cowbell); write --cowbell=PATH")
+    group.addoption("--budget", metavar="FACTOR",
+                    help="as cowbell run: scales the time that races are run")
 
 
 def check_distribution(config: pytest.Config) -> None:
@@ -377,6 +384,17 @@ def check_distribution(config: pytest.Config) -> None:
     if option.dist not in ("loadscope", "loadgroup", "loadfile"):
         raise pytest.UsageError(f"--dist {option.dist} would tear a filesystem's cases apart; "
                                 "leave --dist out, or use loadscope, loadgroup or loadfile")
+
+
+def check_budget(text: str | None) -> None:
+    """See to it that the driver will take this factor. Raises UsageError."""
+    try:
+        good = text is None or BUDGET_MIN <= float(text) <= BUDGET_MAX
+    except ValueError:
+        good = False
+    if not good:
+        raise pytest.UsageError(f"--budget {text}: must be a factor from {BUDGET_MIN} to "
+                                f"{BUDGET_MAX}")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -393,6 +411,7 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--kernel {kernel}: only host, the running kernel, so far")
     if not config.option.fs:
         return
+    check_budget(config.option.budget)
     try:
         filesystems = [find_filesystem(name) for name in dict.fromkeys(words(config.option.fs))]
         driver = find_driver(config.option.cowbell)
