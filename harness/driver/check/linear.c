@@ -38,8 +38,8 @@ struct story {
 	size_t accesses_count, accesses_room;
 	/* files whose size the round changes other than by clones */
 	bool resized[SECTOR_FILES_MAX];
-	/* files that calls of the round read; those of whose clones something is hidden */
-	bool read[SECTOR_FILES_MAX], hidden[SECTOR_FILES_MAX];
+	/* files that calls of the round read; by get; those of whose clones something is hidden */
+	bool read[SECTOR_FILES_MAX], seen[SECTOR_FILES_MAX], hidden[SECTOR_FILES_MAX];
 	/* files whose time of modification is read; those that not clones alone change */
 	bool timed[SECTOR_FILES_MAX], changed[SECTOR_FILES_MAX];
 	struct effect clones[CLONES_MAX];
@@ -160,7 +160,8 @@ static void put(struct story *s, const struct effect *e)
 		put_words(s, e, value);
 		return;
 	}
-	begin(s, e->grain == GRAIN_SECTOR);
+	/* a write is whole to clones; a plain read need not wait for its end */
+	begin(s, e->grain == GRAIN_SECTOR || s->seen[e->file]);
 	tell(s, true, e->file, at, sectors(e->len), value);
 	if (e->grows)
 		tell_size(s, true, e->file, e->off + e->len);
@@ -170,6 +171,16 @@ static void tell_time(struct story *s, bool write, int file, const struct glimps
 {
 	if (s->timed[file])
 		tell(s, write, file, LINEAR_TIME, 1, g->mtime_ns);
+}
+
+/*
+ * Who loads word by word may see a sector change. So may who reads a file that is written: no
+ * filesystem need hold a lock over both, and then words are all that is whole.
+ */
+static bool tears(const struct story *s, const struct effect *e, uint64_t value)
+{
+	return (e->grain == GRAIN_WORD || s->changed[e->file]) &&
+	       value & (VALUE_PARTIAL | VALUE_STRANGE) && !(value & VALUE_FOREIGN);
 }
 
 /* First the size, then the sectors: a reader may not see a size before what is in it. */
@@ -182,9 +193,7 @@ static void seen(struct story *s, const struct effect *e)
 	for (size_t i = 0; i < e->seen->runs_count; i++) {
 		const struct sector_run *run = &e->seen->runs[i];
 
-		/* who loads word by word may see a sector change, more than once if it is slow */
-		if (e->grain != GRAIN_WORD || run->value & VALUE_FOREIGN ||
-		    !(run->value & (VALUE_PARTIAL | VALUE_STRANGE)))
+		if (!tears(s, e, run->value))
 			tell(s, false, e->file, run->first, run->count, run->value);
 	}
 }
@@ -389,7 +398,7 @@ static void note_effect(struct story *s, const struct effect *e)
 	if (e->kind == EFFECT_CUT || (e->kind == EFFECT_PUT && e->grows))
 		s->resized[e->file] = true;
 	if (e->kind == EFFECT_SEEN) {
-		s->read[e->file] = true;
+		s->read[e->file] = s->seen[e->file] = true;
 		s->timed[e->file] |= e->seen->timed;
 	} else if (e->kind == EFFECT_CLONE) {
 		note_clone(s, e);
@@ -536,6 +545,7 @@ static void judge_round(struct world *w)
 	s->clones_count = 0;
 	memset(s->resized, 0, sizeof(s->resized));
 	memset(s->read, 0, sizeof(s->read));
+	memset(s->seen, 0, sizeof(s->seen));
 	memset(s->hidden, 0, sizeof(s->hidden));
 	memset(s->timed, 0, sizeof(s->timed));
 	memset(s->changed, 0, sizeof(s->changed));
