@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "must.h"
+
 #define FILE_BYTES_MAX ((size_t)1 << 30)
 #define NAME_MAX_BYTES 512
 
@@ -47,10 +49,7 @@ static void *grow(void *p, size_t count, size_t size)
 	/* doubles at each power of two */
 	if (count & (count - 1))
 		return p;
-	p = realloc(p, (count ? 2 * count : 1) * size);
-	if (!p)
-		abort();
-	return p;
+	return must(realloc(p, (count ? 2 * count : 1) * size));
 }
 
 static const char *text_of(const json_t *line, const char *key)

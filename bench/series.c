@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chance.h"
+#include "must.h"
 
 #define DRIFT_MIN   8
 #define DRIFT_MAX   2000
@@ -32,16 +33,9 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void *need(void *p)
-{
-	if (!p)
-		abort();
-	return p;
-}
-
 static uint64_t *sorted(const uint64_t *sample, size_t n)
 {
-	uint64_t *copy = need(malloc((n ? n : 1) * sizeof(*copy)));
+	uint64_t *copy = must(malloc((n ? n : 1) * sizeof(*copy)));
 
 	memcpy(copy, sample, n * sizeof(*copy));
 	qsort(copy, n, sizeof(*copy), by_number);
@@ -112,7 +106,7 @@ bool series_median_range(const uint64_t *sample, size_t n, struct range *out)
 
 static double deviation(const uint64_t *sample, size_t n, double median)
 {
-	double *away = need(malloc((n ? n : 1) * sizeof(*away))), mad;
+	double *away = must(malloc((n ? n : 1) * sizeof(*away))), mad;
 
 	for (size_t i = 0; i < n; i++)
 		away[i] = fabs((double)sample[i] - median);
@@ -206,9 +200,9 @@ static bool theil_sen(const double *x, const double *y, const size_t *pick, size
 bool series_slope(const double *x, const double *y, size_t n, uint64_t seed, struct range *out)
 {
 	struct chance c = { seed };
-	double *slopes = need(malloc(SLOPE_PAIRS * sizeof(*slopes)));
-	double *again = need(malloc(RESAMPLES * sizeof(*again)));
-	size_t *pick = need(malloc((n ? n : 1) * sizeof(*pick))), count = 0;
+	double *slopes = must(malloc(SLOPE_PAIRS * sizeof(*slopes)));
+	double *again = must(malloc(RESAMPLES * sizeof(*again)));
+	size_t *pick = must(malloc((n ? n : 1) * sizeof(*pick))), count = 0;
 	bool good;
 
 	for (size_t i = 0; i < n; i++)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "must.h"
+
 #define CHUNK_BYTES 16384
 
 struct chunk {
@@ -22,18 +24,9 @@ struct arena {
 	size_t spilled;
 };
 
-/* There is no way on without memory, and nothing to clean up that the kernel would not. */
-static void *need(void *p)
-{
-	if (p)
-		return p;
-	fputs("cowbell: out of memory\n", stderr);
-	abort();
-}
-
 struct arena *arena_new(void)
 {
-	return need(calloc(1, sizeof(struct arena)));
+	return must(calloc(1, sizeof(struct arena)));
 }
 
 struct arena *arena_within(void *memory, size_t size)
@@ -107,7 +100,7 @@ void *arena_alloc(struct arena *a, size_t size)
 		const size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
 
 		a->spilled += a->given ? size : 0;
-		c = need(calloc(1, sizeof(*c) + room));
+		c = must(calloc(1, sizeof(*c) + room));
 		c->size = room;
 		c->next = a->chunks;
 		a->chunks = c;

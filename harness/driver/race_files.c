@@ -11,6 +11,7 @@
 
 #include "args.h"
 #include "clock.h"
+#include "must.h"
 
 /* Files that are read after every round must be small. */
 #define READ_BYTES_MAX (UINT64_C(8) << 20)
@@ -242,10 +243,8 @@ static void grow(struct race_file *rf, size_t sectors)
 	if (sectors <= rf->room)
 		return;
 	rf->room = 2 * sectors;
-	rf->before.runs = reallocarray(rf->before.runs, rf->room, sizeof(struct sector_run));
-	rf->after.runs = reallocarray(rf->after.runs, rf->room, sizeof(struct sector_run));
-	if (!rf->before.runs || !rf->after.runs)
-		abort();
+	rf->before.runs = must(reallocarray(rf->before.runs, rf->room, sizeof(struct sector_run)));
+	rf->after.runs = must(reallocarray(rf->after.runs, rf->room, sizeof(struct sector_run)));
 }
 
 static void look(struct world *w, struct race_file *rf, bool after)

@@ -12,6 +12,7 @@
 
 #include "../args.h"
 #include "../check.h"
+#include "../must.h"
 #include "../need.h"
 #include "../race.h"
 
@@ -59,10 +60,7 @@ static void *grown(void *rows, size_t count, size_t *room, size_t size)
 	if (count < *room)
 		return rows;
 	*room = *room ? 2 * *room : 256;
-	rows = realloc(rows, *room * size);
-	if (!rows)
-		abort();
-	return rows;
+	return must(realloc(rows, *room * size));
 }
 
 /* Start an operation; what is told next belongs to it. */

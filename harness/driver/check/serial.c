@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../check.h"
+#include "../must.h"
 #include "../need.h"
 #include "../race.h"
 
@@ -55,10 +56,8 @@ static const struct step *step_of(const struct search *s, const struct place *p)
 
 static void *copy_of(const void *rows, size_t count, size_t size)
 {
-	void *copy = calloc(count + 1, size);
+	void *copy = must(calloc(count + 1, size));
 
-	if (!copy)
-		abort();
 	if (count)
 		memcpy(copy, rows, count * size);
 	return copy;
@@ -70,11 +69,9 @@ static void save(struct world *w, struct saved *s)
 	const struct point *p = w->point;
 
 	s->files = copy_of(w->files, p->files_count, sizeof(*w->files));
-	s->models = calloc(p->files_count + 1, sizeof(*s->models));
-	s->ofds = calloc(p->fds_count + 1, sizeof(*s->ofds));
-	s->map_files = calloc(p->maps_count + 1, sizeof(*s->map_files));
-	if (!s->models || !s->ofds || !s->map_files)
-		abort();
+	s->models = must(calloc(p->files_count + 1, sizeof(*s->models)));
+	s->ofds = must(calloc(p->fds_count + 1, sizeof(*s->ofds)));
+	s->map_files = must(calloc(p->maps_count + 1, sizeof(*s->map_files)));
 	for (size_t i = 0; i < p->files_count; i++) {
 		if (!w->files[i].model)
 			continue;

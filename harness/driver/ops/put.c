@@ -20,6 +20,7 @@
 #include "../actor.h"
 #include "../clock.h"
 #include "../guard.h"
+#include "../must.h"
 
 #define LEN_MAX	     (UINT64_C(4) << 20)
 #define BUFFER_ALIGN 4096
@@ -74,14 +75,10 @@ struct put_cache {
 
 static struct put_cache *cache_of(struct actor *a)
 {
-	void *buffer;
-
 	if (a->put)
 		return a->put;
-	a->put = calloc(1, sizeof(*a->put));
-	if (!a->put || posix_memalign(&buffer, BUFFER_ALIGN, LEN_MAX))
-		abort();
-	a->put->buffer = buffer;
+	a->put = must(calloc(1, sizeof(*a->put)));
+	a->put->buffer = must(aligned_alloc(BUFFER_ALIGN, LEN_MAX));
 	for (size_t i = 0; i < SECTOR_FILES_MAX; i++)
 		a->put->view[i].direct = -1;
 	return a->put;
