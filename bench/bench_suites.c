@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "beside.h"
+
 #define SUFFIX ".json"
 
 /* Suites that are measured only by name. */
@@ -16,22 +18,7 @@ static const char *const by_name[] = { "quick", "self", "self-large", NULL };
 
 static void folder(char out[PATH_MAX])
 {
-	const char *env = getenv("COWBELL_BENCH");
-	char self[PATH_MAX - 64];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (env && *env) {
-		snprintf(out, PATH_MAX, "%s", env);
-		return;
-	}
-	if (len > 0) {
-		self[len] = '\0';
-		*strrchr(self, '/') = '\0';
-		snprintf(out, PATH_MAX, "%s/../bench/suites", self);
-		if (access(out, X_OK) == 0)
-			return;
-	}
-	snprintf(out, PATH_MAX, "%s/bench/suites", COWBELL_DATADIR);
+	beside("COWBELL_BENCH", "bench/suites", COWBELL_DATADIR "/bench/suites", out);
 }
 
 static bool complain(const char *path, const char *what)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "beside.h"
 #include "cmd.h"
 
 #define VERB_MAX 64
@@ -36,25 +37,10 @@ static const struct verb {
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
-/* The folder of cowbell-VERB programs: named by the environment, beside the build, or installed. */
+/* The folder of cowbell-VERB programs. */
 static void libexec(char out[PATH_MAX])
 {
-	const char *env = getenv("COWBELL_LIBEXEC");
-	char self[PATH_MAX - 32];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (env && *env) {
-		snprintf(out, PATH_MAX, "%s", env);
-		return;
-	}
-	if (len > 0) {
-		self[len] = '\0';
-		*strrchr(self, '/') = '\0';
-		snprintf(out, PATH_MAX, "%s/../harness/runner", self);
-		if (access(out, X_OK) == 0)
-			return;
-	}
-	snprintf(out, PATH_MAX, "%s", COWBELL_LIBEXECDIR);
+	beside("COWBELL_LIBEXEC", "harness/runner", COWBELL_LIBEXECDIR, out);
 }
 
 /* For programs that call us back. */

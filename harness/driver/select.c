@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "beside.h"
 
 #ifndef COWBELL_DATADIR
 #define COWBELL_DATADIR "/usr/local/share/cowbell"
@@ -158,21 +159,12 @@ static bool add_path(struct finder *f, const char *path)
 /* The cases that belong to this program: beside the build folder, or installed. */
 const char *select_folder(struct arena *a)
 {
-	const char *env = getenv("COWBELL_CASES");
-	char self[PATH_MAX];
-	const ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const char *folder = NULL;
-	struct stat st;
+	char folder[PATH_MAX];
+	const char *real;
 
-	if (env && *env)
-		return env;
-	if (len > 0) {
-		self[len] = '\0';
-		*strrchr(self, '/') = '\0';
-		folder = real_path(a, arena_printf(a, "%s/../cases", self));
-	}
-	return folder && !stat(folder, &st) && S_ISDIR(st.st_mode) ? folder
-								   : COWBELL_DATADIR "/cases";
+	beside("COWBELL_CASES", "cases", COWBELL_DATADIR "/cases", folder);
+	real = real_path(a, folder);
+	return real ? real : arena_dup(a, folder);
 }
 
 /* "errno/overlap" of "/x/cases/errno/overlap.json": what follows the last folder called "cases". */
