@@ -173,17 +173,18 @@ struct search {
 static void meet_name(void *context, const struct argspec *spec, const void *value)
 {
 	struct search *search = context;
-	const int name = *(const int *)value;
+	/* what is no name may be smaller than one */
+	const int *name = value;
 
 	if (spec->type == ARG_FD || spec->type == ARG_NEW_FD) {
-		const struct ofd *o = world_ofd(search->w, name);
+		const struct ofd *o = world_ofd(search->w, *name);
 
 		search->found |= o && o->file == search->file;
 	}
 	if (spec->type == ARG_MAP || spec->type == ARG_NEW_MAP)
-		search->found |= name >= 0 && search->w->maps[name].file == search->file;
+		search->found |= *name >= 0 && search->w->maps[*name].file == search->file;
 	if (spec->type == ARG_FILE || spec->type == ARG_NEW_FILE)
-		search->found |= name == search->file;
+		search->found |= *name == search->file;
 }
 
 bool world_step_names(struct world *w, int file)

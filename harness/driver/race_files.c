@@ -39,23 +39,24 @@ static void found(const struct search *s, int file)
 static void mark(void *context, const struct argspec *spec, const void *value)
 {
 	const struct search *s = context;
-	const int name = *(const int *)value;
+	/* what is no name may be smaller than one */
+	const int *name = value;
 	const struct ofd *o;
 
 	switch (spec->type) {
 	case ARG_FD:
-		o = world_ofd(s->w, name);
+		o = world_ofd(s->w, *name);
 		if (o && o->file >= 0)
 			found(s, o->file);
 		break;
 	case ARG_MAP:
-		if (name >= 0)
-			found(s, s->w->maps[name].file);
+		if (*name >= 0)
+			found(s, s->w->maps[*name].file);
 		break;
 	case ARG_FILE:
 	case ARG_NEW_FILE:
-		if (name >= 0)
-			found(s, name);
+		if (*name >= 0)
+			found(s, *name);
 		break;
 	case ARG_NUM:
 	case ARG_OPT_NUM:
