@@ -263,7 +263,7 @@ static int run_calls(struct stand *stand, struct calls *all, uint64_t *ns)
 static bool measure_calls(struct stand *stand, struct calls *all)
 {
 	const struct method *method = all->cell->method;
-	uint64_t *ns = calloc(all->count, sizeof(*ns));
+	uint64_t *ns = calloc(all->count ? all->count : 1, sizeof(*ns));
 	struct measurement *m = all->m;
 	struct cost before;
 	int ret;
