@@ -226,7 +226,7 @@ static int run_batches(struct calls *all, uint64_t *ns)
 {
 	const size_t batches = all->count < BATCH ? 1 : all->count / BATCH;
 	const size_t each = all->count < BATCH ? all->count : BATCH;
-	struct job *jobs = calloc(all->count, sizeof(*jobs));
+	struct job *jobs = calloc(all->count ? all->count : 1, sizeof(*jobs));
 	int ret = 0;
 
 	if (!jobs)
