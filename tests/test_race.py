@@ -147,6 +147,23 @@ def test_budget_scales_the_time(place):
     assert long["checked"]["rounds"] > short["checked"]["rounds"]
 
 
+def test_race_that_takes_longer_than_points_may(place):
+    """The time that it is given is no hang."""
+    race(place, {"reader": [GET], "writer": [PUT]}, race={"budget_ms": 1500, "overlaps": 0})
+    (case,) = place.run("--timeout", "1").cases
+    assert (case["verdict"], case["wall_ns"] > 1_500_000_000) == ("pass", True), case
+
+
+def test_put_that_wrote_nothing_has_no_sectors(place):
+    """A store beyond the end of file is a signal."""
+    race(place, {"reader": [GET], "writer": [{"op": "put", "fd": "a", "len": "4K", "how": "mmap"}]},
+         files={"a": {}, "b": {"size": "64K"}}, race={"budget_ms": 20, "overlaps": 0})
+    (case,) = place.run().cases
+    assert case["verdict"] == "fail", case
+    puts = [call for call in case["history"]["calls"] if "put" in call]
+    assert puts and all("SIGBUS" in put["result"] and "sectors" not in put for put in puts)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1e9", ""])
 def test_budget_that_is_none(place, text):
     race(place, {"reader": [GET], "writer": [PUT]})

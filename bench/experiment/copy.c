@@ -14,6 +14,7 @@
 #include <linux/fs.h>
 
 #include "content.h"
+#include "must.h"
 #include "stand.h"
 #include "tick.h"
 
@@ -226,11 +227,12 @@ static int run_batches(struct calls *all, uint64_t *ns)
 {
 	const size_t batches = all->count < BATCH ? 1 : all->count / BATCH;
 	const size_t each = all->count < BATCH ? all->count : BATCH;
-	struct job *jobs = calloc(all->count ? all->count : 1, sizeof(*jobs));
+	struct job *jobs;
 	int ret = 0;
 
-	if (!jobs)
-		abort();
+	if (!each)
+		return 0;
+	jobs = must(calloc(all->count, sizeof(*jobs)));
 	for (size_t i = 0; i < all->count; i++)
 		jobs[i] = all->call[i].job;
 	for (size_t i = 0; i < batches && !ret; i++) {

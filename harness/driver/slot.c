@@ -155,9 +155,10 @@ static int fill(struct slot *slot, const struct supervise *s, struct point *p,
 	slot->round = t->round;
 	slot->len = 0;
 	slot->timeout_s = p->timeout_s ? p->timeout_s : s->timeout_s;
-	/* a race that is given more time may take it */
-	if (p->race && s->budget > 1)
-		slot->timeout_s += (unsigned int)(s->budget * p->race->budget_ms / 500);
+	/* a race may take the time that it is given */
+	if (p->race)
+		slot->timeout_s +=
+			(unsigned int)((s->budget > 0 ? s->budget : 1) * p->race->budget_ms / 500);
 	slot->start_ns = clock_ns();
 	slot->deadline_ns = slot->start_ns + slot->timeout_s * SECOND;
 	snprintf(slot->folder, sizeof(slot->folder), "p%" PRIu64,

@@ -70,8 +70,13 @@ static int open_direct(int fd, struct op_result *r)
 		return -1;
 	}
 	direct = open(self, (flags & KEPT_FLAGS) | O_DIRECT | O_CLOEXEC);
-	if (direct < 0)
+	/* Somebody has just made it immutable, or a swap file: then it cannot be written either. */
+	if (direct < 0 && (errno == EPERM || errno == ETXTBSY)) {
+		r->err = errno;
+		r->ret = -1;
+	} else if (direct < 0) {
 		r->harness = errno;
+	}
 	return direct;
 }
 
