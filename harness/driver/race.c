@@ -225,7 +225,7 @@ static void run_rounds(struct world *w, const struct race_options *o, const stru
 void race_run(struct world *w, const struct race_options *o)
 {
 	struct round round = { .seed = w->seed };
-	struct timing timing;
+	struct timing timing = { 0 };
 
 	w->round = &round;
 	for (size_t i = 0; i < w->point->after_count; i++) {
