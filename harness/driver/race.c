@@ -270,7 +270,7 @@ static void run_rounds(struct world *w, const struct race_options *o, struct tim
 void race_run(struct world *w, const struct race_options *o)
 {
 	struct round round = { .seed = w->seed };
-	struct timing timing;
+	struct timing timing = { 0 };
 
 	memset(&timing, 0xff, sizeof(timing));
 	w->round = &round;

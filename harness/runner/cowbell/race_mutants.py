@@ -175,8 +175,8 @@ def report(args: argparse.Namespace, tallies: Sequence[Tally]) -> int:
                                 "mutants": [tally.json() for tally in tallies]},
                                indent=1) + "\n")
     missed = [tally for tally in tallies if not tally.good()]
-    print(f"\n{len(tallies) - len(missed)} of {len(tallies)} mutants of races killed in at least "
-          f"{REPEAT - MISSES_ALLOWED} of {REPEAT} runs; results: {path}")
+    print(f"\n{len(tallies) - len(missed)} of {len(tallies)} mutants of races killed as surely as "
+          f"{REPEAT - MISSES_ALLOWED} times in {REPEAT}; results: {path}")
     for tally in missed:
         print(f"missed: {tally.mutant.name} ({tally.mutant.subject}): {tally.killed} of "
               f"{tally.runs}; {tally.mutant.loses}")
