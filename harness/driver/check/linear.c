@@ -41,6 +41,8 @@ struct story {
 	bool resized[SECTOR_FILES_MAX];
 	/* files that calls of the round read; by get; those of whose clones something is hidden */
 	bool read[SECTOR_FILES_MAX], seen[SECTOR_FILES_MAX], hidden[SECTOR_FILES_MAX];
+	/* files of which readers want each sector for itself */
+	bool apart[SECTOR_FILES_MAX];
 	/* files whose time of modification is read; those that not clones alone change */
 	bool timed[SECTOR_FILES_MAX], changed[SECTOR_FILES_MAX];
 	struct effect clones[CLONES_MAX];
@@ -310,6 +312,36 @@ static uint64_t clone_rest(struct story *s, const struct effect *e, const struct
 	return len;
 }
 
+/*
+ * The last operation is a clone, and its destination is read meanwhile. It is one instant of its
+ * source; but nobody promises that all pages of the destination change at once for who looks at
+ * them, through a mapping above all. So each sector does for itself, and then the size.
+ */
+static void part(struct story *s, const struct effect *e)
+{
+	struct linear_op *op = &s->ops[s->ops_count - 1];
+	const size_t count = op->access_count, start = op->access;
+	struct linear_access *all = must(malloc((count + 1) * sizeof(*all)));
+	const uint32_t file = (uint32_t)e->file;
+
+	memcpy(all, s->accesses + start, count * sizeof(*all));
+	s->accesses_count = start;
+	op->access_count = 0;
+	for (int pass = 0; pass < 3; pass++) {
+		if (pass)
+			begin(s, pass == 1);
+		for (size_t i = 0; i < count; i++) {
+			const bool written = all[i].write && all[i].file == file;
+			const bool sector = all[i].first < LINEAR_TIME;
+
+			if (pass == (!written ? 0 : sector ? 1 : 2))
+				tell(s, all[i].write, (int)all[i].file, all[i].first, all[i].count,
+				     all[i].value);
+		}
+	}
+	free(all);
+}
+
 static void clone(struct story *s, const struct effect *e)
 {
 	const struct race_file *from = known(s, e->from), *to = known(s, e->file);
@@ -318,13 +350,11 @@ static void clone(struct story *s, const struct effect *e)
 		return;
 	begin(s, false);
 	tell_time(s, true, e->file, &to->after);
-	if (e->len == CLONE_ALL) {
-		clone_sectors(s, e, clone_rest(s, e, from, to));
-		return;
-	}
-	if (e->off + e->len > to->before.size)
+	if (e->len != CLONE_ALL && e->off + e->len > to->before.size)
 		tell_size(s, true, e->file, e->off + e->len);
-	clone_sectors(s, e, e->len);
+	clone_sectors(s, e, e->len == CLONE_ALL ? clone_rest(s, e, from, to) : e->len);
+	if (s->apart[e->file])
+		part(s, e);
 }
 
 /* Nobody writes what is there already, so two ranges can only be equal where nothing was put. */
@@ -398,6 +428,7 @@ static void note_effect(struct story *s, const struct effect *e)
 	if (e->kind == EFFECT_SEEN) {
 		s->read[e->file] = s->seen[e->file] = true;
 		s->timed[e->file] |= e->seen->timed;
+		s->apart[e->file] |= e->grain != GRAIN_WHOLE;
 	} else if (e->kind == EFFECT_CLONE) {
 		note_clone(s, e);
 	} else if (e->kind != EFFECT_EQUAL) {
@@ -542,6 +573,7 @@ static void judge_round(struct world *w)
 	s->ops_count = s->accesses_count = 0;
 	s->clones_count = 0;
 	memset(s->resized, 0, sizeof(s->resized));
+	memset(s->apart, 0, sizeof(s->apart));
 	memset(s->read, 0, sizeof(s->read));
 	memset(s->seen, 0, sizeof(s->seen));
 	memset(s->hidden, 0, sizeof(s->hidden));
