@@ -58,7 +58,8 @@ def test_higher_is_better(tmp_path, gate):
 
 
 def test_budget_is_used_up(gate):
-    done = gate(10000, options=["--budget", "0.1"])
+    # half-way between good and bad, so that it takes long
+    done = gate(10488, options=["--budget", "0.1"])
     assert done.returncode == 125 and "undecided after" in done.stderr
 
 
@@ -199,7 +200,8 @@ write_lines(pathlib.Path(sys.argv[1]), [run_line(machine=machine)] + [
     bench_line("toy/copy", block=i, samples=list(map(int, line.split())))
     for i, line in enumerate(out.stdout.splitlines())] + [END])
 """
-GOOD_WORK, BAD_WORK, CULPRIT = 200, 230, 11
+# A machine that others use makes loops 15% slower, too; the small effects are for make verdicts.
+GOOD_WORK, BAD_WORK, CULPRIT = 200, 500, 11
 
 
 @pytest.fixture(scope="module")
