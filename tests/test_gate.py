@@ -57,9 +57,10 @@ def test_higher_is_better(tmp_path, gate):
     assert gate(11000, good=ends[0], bad=ends[1]).returncode == 0
 
 
-def test_budget_is_used_up(gate):
-    # half-way between good and bad, so that it takes long
-    done = gate(10488, options=["--budget", "0.1"])
+def test_budget_is_used_up(gate, tmp_path):
+    # half-way between good and bad, and no time for a second run
+    done = gate("sh", "-c", f"sleep 0.2; {sys.executable} {tmp_path / 'fake.py'} 10488 {{json}}",
+                options=["--budget", "0.1"])
     assert done.returncode == 125 and "undecided after" in done.stderr
 
 
