@@ -24,9 +24,9 @@
 #define ROUNDS_MIN   8
 #define ROUNDS_LEAST 2
 /* So many are enough, whatever part of the rounds they are. */
-#define OVERLAPS_PLENTY 50
+#define OVERLAPS_PLENTY 10
 /* If too few rounds overlap, as on a busy machine, go on for at most so long. */
-#define PATIENCE_NS (UINT64_C(5) * 1000 * MS)
+#define PATIENCE_NS (UINT64_C(10) * 1000 * MS)
 
 /** struct timing - how long the actors take for their steps, measured without the others */
 struct timing {
