@@ -1,0 +1,533 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""cowbell vm: run a command on another kernel, in a guest that sees this machine's files.
+
+The guest is QEMU's. It sees the host's root read-only over 9p, below a layer in its own memory, so
+that it may write anywhere and nothing of it reaches the host; only folders that are named are
+shared to be written to. boot() is what other modules call.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import selectors
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+from . import fs, kernel as system
+from .command import ends_well, positive
+from .filesystems import find_filesystem, parse_size
+from .initramfs import make_initramfs
+from .kernels import Kernel, find_kernel
+from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, exit_status, find_tool
+
+NAME = "cowbell vm"
+GUEST = Path(__file__).resolve().parent / "guest"
+QEMU = "qemu-system-x86_64"
+MIB = 1 << 20
+MEMORY_BYTES = 4096 * MIB
+SMP = 2
+# A kernel on working KVM says something at once; where KVM does not work it never does.
+KVM_SECONDS = 4.0
+# From the start of QEMU to the start of the command. On an idle machine it takes 3 to 5 s.
+BOOT_SECONDS = 120.0
+# From the command's end to that of QEMU.
+END_SECONDS = 10.0
+LINES_KEPT = 20000
+LINES_SHOWN = 12
+
+# What the kernel says when something is wrong with it, most telling first.
+DEATHS = ("Kernel panic - not syncing",)
+COMPLAINTS = ("Oops: ", "BUG: ", "general protection fault", "Unable to handle kernel",
+              "blocked for more than", "possible circular locking", "possible recursive locking",
+              "inconsistent lock state", "WARNING: ", "KASAN: ", "UBSAN: ", "rcu: INFO: rcu_",
+              "soft lockup", "hard LOCKUP")
+
+HELP = """\
+Boots a kernel in QEMU, with KVM where that works and else by software emulation, and runs the
+command there as root, in this folder. The command sees this machine's files; what it writes is gone afterwards,
+except in the folders given with --rw. With --fs it runs on a filesystem that cowbell fs makes in
+the guest: {dir} and the like in its words mean what they mean there.
+
+K is a version (6.12: the newest of it), a release, a path of a kernel image, IMAGE,MODULES, or a
+built kernel tree; see cowbell kernel. In the command's environment COWBELL_VM is "kvm" or "tcg".
+
+The command's exit status comes back unchanged. 99: the guest died, hung, or did not start; 77: this
+machine cannot run guests, or the kernel lacks what a guest needs; 124: --timeout.
+"""
+EXIT_TIMEOUT = 124
+
+
+@dataclass
+class Outcome:
+    """What became of a guest."""
+
+    # Exit status of the command; None if the guest did not live to tell.
+    status: int | None
+    # "kvm" or "tcg".
+    accel: str
+    # Seconds from the start of QEMU to that of the command, None if it came to none.
+    boot_s: float | None
+    # Why the guest died, in one line; empty if it did not.
+    died: str
+    # Whether it was killed since its time was over.
+    timed_out: bool
+    # What the kernel complained about, in its words: one text each.
+    complaints: list[str]
+    # The last lines of its console.
+    console: list[str]
+
+
+@dataclass
+class Settings:
+    """How a guest is started."""
+
+    memory_bytes: int = MEMORY_BYTES
+    smp: int = SMP
+    append: str = ""
+    # Folders of the host that the guest writes to.
+    writable: Sequence[Path] = ()
+    timeout_s: float | None = None
+    # Where all that the console says goes, as it comes.
+    log: Path | None = None
+    # "kvm", "tcg", or nothing: kvm if it works.
+    accel: str = ""
+    # Environment of the command on top of this process's COWBELL_* variables.
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Stream:
+    """Bytes from a port of the guest, between two lines that hold the token of this start."""
+
+    def __init__(self, token: str, sink: Callable[[bytes], None]) -> None:
+        """Give what arrives to the sink."""
+        self.mark = token.encode()
+        self.sink = sink
+        self.data = b""
+        self.ready = False
+        self.status: int | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take in what was read; a mark may come in pieces."""
+        self.data += data
+        while self.status is None:
+            at = self.data.find(self.mark)
+            if at < 0:
+                # All but what may be the beginning of a mark.
+                keep = next((n for n in range(min(len(self.mark) - 1, len(self.data)), 0, -1)
+                             if self.mark.startswith(self.data[-n:])), 0)
+                self.pass_on(len(self.data) - keep)
+                return
+            self.pass_on(at)
+            line, newline, rest = self.data.partition(b"\n")
+            if not newline:
+                return
+            said = line.split()[1:]
+            if said[:1] == [b"ready"]:
+                self.ready = True
+            else:
+                self.status = int(said[1])
+            self.data = rest
+
+    def pass_on(self, count: int) -> None:
+        """Give so many bytes away."""
+        if count and self.ready:
+            self.sink(self.data[:count])
+        self.data = self.data[count:]
+
+    def end(self) -> None:
+        """Nothing more comes: what was held back is the command's."""
+        self.pass_on(len(self.data))
+
+
+class Console:
+    """What the guest's kernel says."""
+
+    def __init__(self, log: Path | None) -> None:
+        """Keep the last lines, and write all to a file if one is given."""
+        self.lines: list[str] = []
+        self.partial = b""
+        self.log = log.open("wb") if log else None
+        self.died = ""
+
+    def feed(self, data: bytes) -> None:
+        """Take in what was read."""
+        if self.log:
+            self.log.write(data)
+            self.log.flush()
+        *whole, self.partial = (self.partial + data).split(b"\n")
+        for raw in whole:
+            self.add(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f]", "",
+                            raw.decode(errors="replace")).rstrip())
+
+    def add(self, line: str) -> None:
+        """Take in a line."""
+        self.lines.append(line)
+        del self.lines[:-LINES_KEPT]
+        if any(death in line for death in DEATHS):
+            self.died = self.died or without_time(line)
+        elif line.startswith("cowbell: cannot "):
+            self.died = self.died or f"the guest {line.removeprefix('cowbell: ')}"
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        if self.partial:
+            self.feed(b"\n")
+        if self.log:
+            self.log.close()
+
+    def complaints(self) -> list[str]:
+        """The kernel's warnings, oopses and panics, each with the lines that belong to it."""
+        found, last = [], -1
+        for number, line in enumerate(self.lines):
+            if number <= last or not any(word in line for word in (*DEATHS, *COMPLAINTS)):
+                continue
+            last = min(number + 60, len(self.lines) - 1)
+            for end in range(number + 1, last + 1):
+                if "end trace" in self.lines[end] or "end Kernel panic" in self.lines[end]:
+                    last = end
+                    break
+            found.append("\n".join(self.lines[number:last + 1]))
+        return found
+
+
+def without_time(line: str) -> str:
+    """A line of the kernel log without its time stamp and caller."""
+    return re.sub(r"^(<\d+>)?(\[[^\]]*\]\s*)+", "", line)
+
+
+def kvm_verdict() -> Path:
+    """The file that says that KVM does not work, for as long as this machine is up."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cowbell"
+    return folder / f"no-kvm-{boot}"
+
+
+def kvm_may_work() -> bool:
+    """Whether to try KVM at all."""
+    return os.access("/dev/kvm", os.R_OK | os.W_OK) and not kvm_verdict().exists()
+
+
+def remember_no_kvm() -> None:
+    """Do not try KVM again until this machine boots; forget what was so before it did."""
+    verdict = kvm_verdict()
+    try:
+        verdict.parent.mkdir(parents=True, exist_ok=True)
+        for old in verdict.parent.glob("no-kvm-*"):
+            old.unlink(missing_ok=True)
+        verdict.touch()
+    except OSError:
+        # It only costs the next guest some seconds.
+        pass
+
+
+def find_qemu() -> str:
+    """The path of QEMU. Raises Unsupported."""
+    found = find_tool(QEMU)
+    if not found:
+        raise Unsupported(f"{QEMU} is not installed (package qemu-system-x86)")
+    return found
+
+
+def command_script(command: Sequence[str], environment: dict[str, str]) -> str:
+    """A script for the guest that runs a command where this process is, environment as given."""
+    exports = "".join(f"export {name}={shlex.quote(value)}\n"
+                      for name, value in environment.items())
+    return f"{exports}cd {shlex.quote(os.getcwd())} || exit 126\nexec {shlex.join(command)}\n"
+
+
+def check_writable(folders: Sequence[Path]) -> list[Path]:
+    """The folders, absolute. Raises UsageError for one that is none or not ours to write to."""
+    found = []
+    for folder in folders:
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise UsageError(f"{folder} is no folder that can be written to")
+        found.append(folder.resolve())
+    return found
+
+
+def open_initramfs(kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
+                   token: str) -> int:
+    """A descriptor of a file in memory that holds the initramfs; no command: a shell."""
+    writable = {f"RW_{i}": str(path) for i, path in enumerate(settings.writable)}
+    said = {"TOKEN": token, "MODULES": str(kernel.modules or ""), **writable,
+            f"RW_{len(writable)}": "", "INTERACTIVE": "" if command else "1",
+            "TERM": os.environ.get("TERM", "linux")}
+    environment = {
+        **{name: value for name, value in os.environ.items() if name.startswith("COWBELL_")},
+        "COWBELL_STATE": "/run/cowbell-fs", "COWBELL_VM": accel, **settings.environment}
+    files = {
+        "settings": "".join(f"{name}={shlex.quote(value)}\n" for name, value in said.items()),
+        "command": command_script(command or ("/bin/bash", "-i"), environment),
+        "main": (GUEST / "main").read_text()}
+    descriptor = os.memfd_create("cowbell-initramfs")
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(make_initramfs(kernel, files))
+    return descriptor
+
+
+def accel_words(accel: str) -> list[str]:
+    """QEMU's options for one way of running the guest's instructions."""
+    if accel == "kvm":
+        return ["-accel", "kvm", "-cpu", "host"]
+    # Five-level page tables cost time when emulated.
+    return ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+
+
+def share(folder: str, tag: str, how: str) -> list[str]:
+    """QEMU's options to share a folder over 9p."""
+    path = folder.replace(",", ",,")
+    return ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,{how}"]
+
+
+def machine_words(kernel: Kernel, initramfs: int, settings: Settings, accel: str) -> list[str]:
+    """QEMU's command line but for console and ports. Raises Unsupported without QEMU."""
+    words = [find_qemu(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+             "-machine", "q35", *accel_words(accel), "-smp", str(settings.smp),
+             "-m", f"{settings.memory_bytes // MIB}M",
+             "-kernel", str(kernel.image), "-initrd", f"/dev/fd/{initramfs}",
+             "-append", f"console=ttyS0 panic=-1 {settings.append}".rstrip(),
+             "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+             *share("/", "host", "readonly=on,multidevs=remap")]
+    for number, folder in enumerate(settings.writable):
+        words += share(str(folder), f"rw{number}", "multidevs=remap")
+    return words
+
+
+def start_qemu(words: Sequence[str], descriptors: Sequence[int],
+               **how: Any) -> subprocess.Popen[bytes]:
+    """Start QEMU, which dies with this process; it gets the descriptors."""
+    parent = os.getpid()
+    return subprocess.Popen(words, pass_fds=descriptors, **how,
+                            preexec_fn=lambda: system.die_with_parent(parent, signal.SIGKILL))
+
+
+class Guest:
+    """One start of QEMU, from its beginning to its end."""
+
+    def __init__(self, kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
+                 sinks: tuple[Callable[[bytes], None], Callable[[bytes], None]]) -> None:
+        """Start QEMU. Raises Unsupported, RunnerError."""
+        self.settings, self.accel = settings, accel
+        token = f"cowbell-{secrets.token_hex(16)}"
+        self.streams = [Stream(token, sink) for sink in sinks]
+        self.console = Console(settings.log)
+        self.began = time.monotonic()
+        self.boot_s: float | None = None
+        self.initramfs = open_initramfs(kernel, command, settings, accel, token)
+        self.readers: list[int] = []
+        self.child = self.start(kernel)
+
+    def start(self, kernel: Kernel) -> subprocess.Popen[bytes]:
+        """Start QEMU with a pipe for each port and one for the console."""
+        writers = []
+        for _ in range(3):
+            reader, writer = os.pipe()
+            self.readers.append(reader)
+            writers.append(writer)
+        out, err, console = (f"path=/dev/fd/{writer}" for writer in writers)
+        words = [*machine_words(kernel, self.initramfs, self.settings, self.accel),
+                 "-chardev", f"file,id=console,{console}", "-serial", "chardev:console",
+                 "-chardev", f"file,id=out,{out}",
+                 "-device", "virtserialport,chardev=out,name=cowbell.out",
+                 "-chardev", f"file,id=err,{err}",
+                 "-device", "virtserialport,chardev=err,name=cowbell.err"]
+        child = start_qemu(words, (self.initramfs, *writers), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                           start_new_session=True)
+        for writer in writers:
+            os.close(writer)
+        return child
+
+    def wait(self) -> Outcome:
+        """Pass on what comes until the guest ends, or must be ended. Raises Interrupted."""
+        timed_out = False
+        try:
+            with selectors.DefaultSelector() as selector:
+                feeds = (*(stream.feed for stream in self.streams), self.console.feed)
+                for reader, feed in zip(self.readers, feeds):
+                    selector.register(reader, selectors.EVENT_READ, feed)
+                timed_out = self.follow(selector)
+        finally:
+            self.end()
+        return self.outcome(timed_out)
+
+    def follow(self, selector: selectors.BaseSelector) -> bool:
+        """Read until all pipes are closed; True if the guest's time was over before."""
+        done_at = None
+        while selector.get_map():
+            now = time.monotonic()
+            wait_s = self.left_s(now, done_at)
+            if wait_s <= 0:
+                return done_at is None and self.boot_s is not None
+            for key, _ in selector.select(min(wait_s, 1.0)):
+                data = os.read(key.fd, 1 << 16)
+                if data:
+                    key.data(data)
+                else:
+                    selector.unregister(key.fd)
+            out = self.streams[0]
+            if self.boot_s is None and out.ready:
+                self.boot_s = time.monotonic() - self.began
+            if done_at is None and all(stream.status is not None for stream in self.streams):
+                # Nothing of the guest matters any more.
+                return False
+            if done_at is None and self.console.died:
+                done_at = time.monotonic()
+        return False
+
+    def left_s(self, now: float, done_at: float | None) -> float:
+        """How long the guest may go on before something has to happen."""
+        if done_at is not None:
+            return done_at + END_SECONDS - now
+        if self.boot_s is None:
+            patient = self.accel == "kvm" and not self.console.lines
+            return self.began + (KVM_SECONDS if patient else BOOT_SECONDS) - now
+        if self.settings.timeout_s is None:
+            return 3600.0
+        return self.began + self.boot_s + self.settings.timeout_s - now
+
+    def end(self) -> None:
+        """Kill QEMU if it is still there, and forget its files."""
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+        for reader in self.readers:
+            os.close(reader)
+        os.close(self.initramfs)
+        for stream in self.streams:
+            stream.end()
+        self.console.close()
+
+    def outcome(self, timed_out: bool) -> Outcome:
+        """What became of it."""
+        assert self.child.stderr
+        said = self.child.stderr.read().decode(errors="replace").strip()
+        self.child.stderr.close()
+        status = self.streams[0].status
+        died = "" if status is not None or timed_out else self.console.died
+        if status is None and not died and not timed_out:
+            if said:
+                died = f"QEMU: {said.splitlines()[-1]}"
+            elif self.boot_s is None:
+                died = "the guest did not come up" + (
+                    "; it said nothing" if not self.console.lines else "")
+            else:
+                died = "the guest ended before the command did"
+        return Outcome(status, self.accel, self.boot_s, died, timed_out,
+                       self.console.complaints(), self.console.lines)
+
+
+def boot(kernel: Kernel, command: Sequence[str], settings: Settings,
+         out: Callable[[bytes], None], err: Callable[[bytes], None]) -> Outcome:
+    """Run a command in a guest; what it prints goes to `out` and `err` as it comes.
+
+    Raises Unsupported if this machine or the kernel cannot, RunnerError, Interrupted.
+    """
+    settings.writable = check_writable(settings.writable)
+    accel = settings.accel or ("kvm" if kvm_may_work() else "tcg")
+    outcome = Guest(kernel, command, settings, accel, (out, err)).wait()
+    if outcome.boot_s is None and accel == "kvm" and not settings.accel and not outcome.console:
+        remember_no_kvm()
+        outcome = Guest(kernel, command, settings, "tcg", (out, err)).wait()
+    return outcome
+
+
+def write_all(descriptor: int) -> Callable[[bytes], None]:
+    """A sink that writes to a descriptor of this process."""
+    def write(data: bytes) -> None:
+        while data:
+            data = data[os.write(descriptor, data):]
+    return write
+
+
+def interact(kernel: Kernel, settings: Settings) -> int:
+    """A shell in a guest, on this terminal; the exit status."""
+    settings.writable = check_writable(settings.writable)
+    accel = settings.accel or ("kvm" if kvm_may_work() else "tcg")
+    initramfs = open_initramfs(kernel, (), settings, accel, "")
+    log = str(settings.log or os.devnull).replace(",", ",,")
+    words = [*machine_words(kernel, initramfs, settings, accel),
+             "-chardev", f"file,id=console,path={log}", "-serial", "chardev:console",
+             "-chardev", "stdio,id=terminal,signal=off",
+             "-device", "virtconsole,chardev=terminal"]
+    child = start_qemu(words, (initramfs,))
+    os.close(initramfs)
+    try:
+        return exit_status(child.wait())
+    finally:
+        child.kill()
+        child.wait()
+
+
+def report(outcome: Outcome, log: Path | None) -> int:
+    """Say what was wrong with a guest; the exit status of this command."""
+    for text in outcome.complaints:
+        complain(NAME, f"the guest's kernel says: {without_time(text.splitlines()[0])}")
+    if outcome.timed_out:
+        complain(NAME, "the time of --timeout is over; the guest was killed")
+        return EXIT_TIMEOUT
+    if outcome.status is None:
+        complain(NAME, outcome.died)
+        shown = outcome.console[-LINES_SHOWN:] if not log else []
+        for line in shown:
+            complain(NAME, f"    {line}")
+        return EXIT_HARNESS
+    return outcome.status
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line. Raises UsageError."""
+    parser = argparse.ArgumentParser(
+        prog=NAME, description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=f"{NAME} --kernel K [OPTIONS] -- COMMAND...\n       {NAME} --kernel K [OPTIONS] -i")
+    parser.add_argument("--kernel", metavar="K", required=True, help="which")
+    parser.add_argument("--fs", metavar="TYPE[:VARIANT]", help="a filesystem of cowbell fs")
+    parser.add_argument("--second", action="store_true", help="with --fs: as cowbell fs --second")
+    parser.add_argument("--size", metavar="N", help="with --fs: as cowbell fs --size")
+    parser.add_argument("--rw", metavar="DIR", type=Path, action="append", default=[],
+                        help="a folder that the guest may write to")
+    parser.add_argument("--mem", metavar="N", default="4G", help="memory (4G)")
+    parser.add_argument("--smp", metavar="N", type=positive, default=SMP, help=f"CPUs ({SMP})")
+    parser.add_argument("--append", metavar="WORDS", default="",
+                        help="for the kernel's command line")
+    parser.add_argument("--timeout", metavar="S", type=float,
+                        help="kill the guest so many seconds after the command began")
+    parser.add_argument("--log", metavar="FILE", type=Path, help="where the console's text goes")
+    parser.add_argument("--accel", choices=("kvm", "tcg"), default="",
+                        help="this one (default: kvm if it works)")
+    parser.add_argument("-i", "--interactive", action="store_true", help="a shell in the guest")
+    words = list(argv)
+    split = words.index("--") if "--" in words else len(words)
+    args = parser.parse_args(words[:split])
+    args.command = words[split + 1:]
+    if bool(args.command) == args.interactive:
+        raise UsageError("either a command or -i is needed: cowbell vm --kernel 6.12 -- uname -r")
+    if args.fs:
+        find_filesystem(args.fs)
+        options = [*(["--second"] if args.second else []),
+                   *(["--size", args.size] if args.size else [])]
+        args.command = [str(fs.SCRIPT), args.fs, *options, "--", *args.command]
+    return args
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; its exit status."""
+    args = parse(argv)
+    settings = Settings(parse_size(args.mem), args.smp, args.append, args.rw, args.timeout,
+                        args.log, args.accel)
+    kernel = find_kernel(args.kernel)
+    if args.interactive:
+        return interact(kernel, settings)
+    return report(boot(kernel, args.command, settings, write_all(1), write_all(2)), args.log)
+
+
+def run() -> None:
+    """Entry of the executable."""
+    sys.exit(ends_well(main, NAME, sys.argv[1:]))
