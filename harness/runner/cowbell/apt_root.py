@@ -85,12 +85,21 @@ def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
     return subprocess.CompletedProcess(command, child.returncode, output)
 
 
+def reason(output: bytes, status: int) -> str:
+    """Why a program failed, in one line of its output: the first that says so, or the last."""
+    text = output.decode(errors="replace")
+    for pattern in (r".*No space left on device.*", r"(?<=^E: ).*", r"(?<=^W: ).*"):
+        found = re.search(pattern, text, re.MULTILINE)
+        if found:
+            return " ".join(found[0].split())
+    return last_line(text) or f"exit status {status}"
+
+
 def checked(command: Sequence[str | Path], what: str, **more: str) -> bytes:
-    """The output of a program that must succeed. Raises RunnerError: `what`, and its last line."""
+    """The output of a program that must succeed. Raises RunnerError: `what`, and the reason."""
     done = run_to_end(command, **more)
     if done.returncode != 0:
-        said = last_line(done.stdout.decode(errors="replace"))
-        raise RunnerError(f"{what}: {said or f'exit status {done.returncode}'}")
+        raise RunnerError(f"{what}: {reason(done.stdout, done.returncode)}")
     return done.stdout
 
 
@@ -262,13 +271,11 @@ class AptRoot:
         self.folder = folder
         self.configuration = folder / "apt.conf"
 
-    def prepare(self, suites: Sequence[str]) -> None:
-        """Write what apt needs. Raises RunnerError, and OSError for a folder that is full."""
+    def prepare(self) -> None:
+        """Write what apt needs but its sources. Raises OSError, as for a folder that is full."""
         for name in ("state/lists/partial", "cache/archives/partial", "sources", "log"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "state/status").write_text("")
-        (self.folder / "sources/kernels.sources").write_text(
-            source_stanzas(suites, machine_sources()))
         self.configuration.write_text(
             CONFIGURATION.format(root=self.folder, architecture=ARCHITECTURE))
 
@@ -277,16 +284,16 @@ class AptRoot:
 
         Warns of what cannot. Raises RunnerError if none can.
         """
-        self.prepare(suites)
+        text = source_stanzas(suites, machine_sources())
+        self.prepare()
+        (self.folder / "sources/kernels.sources").write_text(text)
         done = run_to_end(["apt-get", "-c", self.configuration, "-q", "update"])
-        lines = done.stdout.decode(errors="replace").splitlines()
-        wrong = [line[2:].strip() for line in lines if line[:2] in ("E:", "W:")]
         if done.returncode == 0:
             return
-        reason = wrong[0] if wrong else last_line("\n".join(lines))
-        if not any(re.match(r"(Get|Hit):\d", line) for line in lines):
-            raise RunnerError(f"no package list can be had: {reason}")
-        warn(f"not every package list can be had: {reason}")
+        why = reason(done.stdout, done.returncode)
+        if not re.search(rb"^(Get|Hit):\d", done.stdout, re.MULTILINE):
+            raise RunnerError(f"no package list can be had: {why}")
+        warn(f"not every package list can be had: {why}")
 
     def packages(self, prefix: str) -> list[Package]:
         """The packages of all lists whose names begin with `prefix`. Raises RunnerError."""
@@ -303,6 +310,7 @@ class AptRoot:
 
     def download(self, package: Package, folder: Path) -> Path:
         """Get a package into a folder, its hash verified; where it is. Raises RunnerError."""
+        self.prepare()
         path = folder / f"{package.name}.deb"
         checked([APT_HELPER, "-c", self.configuration, "download-file", package.uri, path,
                  f"SHA256:{package.sha256}"], f"{package.name} {package.version}")

@@ -122,6 +122,7 @@ def version_of(text: str) -> tuple[int, ...]:
 
 def names(text: str, entry: Entry) -> bool:
     """Whether a text says this kernel: its release, its version, or how one of them begins."""
+    text = text.replace("~", "-")
     for full in (entry.release, entry.title.replace("~", "-")):
         if full == text or full.startswith(text) and not full[len(text)].isdigit():
             return True
@@ -445,17 +446,24 @@ def available(*, refresh: bool = False, offline: bool = False,
     return entries
 
 
+def short(entry: Entry) -> str:
+    """The version of the source without that of the package: 6.1.192, 7.3-rc7."""
+    return re.split(r"-(?!rc)", entry.title.replace("~rc", "-rc"))[0]
+
+
 def unknown(text: str, entries: Sequence[Entry]) -> UsageError:
     """The error that says which kernels are near one that there is none of."""
+    if text in SUITES:
+        return UsageError(f"the mirror has no kernel of {text}")
     try:
         wanted = version_of(text if "." in text else f"{text}.0")
     except UsageError:
         return UsageError(f"there is no kernel {text}; a version, a path, or a suite ("
                           f"{', '.join(SUITES)}) names one")
     plain = [entry for entry in entries if not OTHER_FLAVOUR.search(entry.release)]
-    older = [entry.title for entry in plain if entry.version < wanted]
-    newer = [entry.title for entry in plain if entry.version >= wanted]
-    near = list(dict.fromkeys([*older[-2:], *newer[:2]]))
+    older = list(dict.fromkeys(short(entry) for entry in plain if entry.version < wanted))
+    newer = list(dict.fromkeys(short(entry) for entry in plain if entry.version >= wanted))
+    near = [*older[-2:], *newer[:2]]
     return UsageError(f"there is no kernel {text}; near it are {', '.join(near)}" if near
                       else f"there is no kernel {text}, nor any other")
 
