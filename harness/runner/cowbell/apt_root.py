@@ -214,9 +214,10 @@ Acquire::Check-Valid-Until "false";
 Acquire::AllowInsecureRepositories "false";
 Acquire::AllowWeakRepositories "false";
 Acquire::PDiffs "false";
-Acquire::Retries "2";
-Acquire::http::Timeout "20";
-Acquire::https::Timeout "20";
+Acquire::Retries "1";
+Acquire::Retries::Delay "false";
+Acquire::http::Timeout "15";
+Acquire::https::Timeout "15";
 APT::Get::AllowUnauthenticated "false";
 APT::Update::Error-Mode "any";
 """
