@@ -301,7 +301,7 @@ def test_installed_kernels(tmp_path):
 MAKEFILE = """\
 modules_install:
 \tmkdir -p $(INSTALL_MOD_PATH)/lib/modules/6.19.0-rc3/kernel
-\tcp -r kernel $(INSTALL_MOD_PATH)/lib/modules/6.19.0-rc3
+\tcp *.ko $(INSTALL_MOD_PATH)/lib/modules/6.19.0-rc3/kernel
 """
 
 
@@ -314,18 +314,21 @@ def test_a_built_tree(tmp_path, cache):
     (tree / "arch/x86/boot/bzImage").write_bytes(banner_image("6.19.0-rc3"))
     builtin = kernels.find_kernel(str(tree))
     assert (builtin.release, builtin.modules) == ("6.19.0-rc3", None)
-    (tree / "modules.order").write_text("kernel/fs/a.ko\n")
+    (tree / "modules.order").write_text("kernel/a.ko\nkernel/b.ko\n")
     with pytest.raises(tools.RunnerError, match="modules_install"):
         kernels.find_kernel(str(tree))
     (tree / "Makefile").write_text(MAKEFILE)
-    (tree / "kernel").mkdir()
+    found = []
     for name in ("a", "b"):
-        (tree / "kernel" / f"{name}.ko").write_text("")
+        (tree / f"{name}.ko").write_text("")
         kernel = kernels.find_kernel(str(tree))
         assert (kernel.modules / "kernel" / f"{name}.ko").exists()
         assert (kernel.modules / "modules.dep").exists()
+        assert kernels.find_kernel(str(tree)) == kernel
+        found.append(kernel)
+    # The last build's modules may still be in use, those before it are gone.
+    assert [kernel.image.exists() for kernel in (builtin, *found)] == [False, True, True]
     assert kernel.version < version_of("6.19") and kernel.origin == "tree"
-    assert len(list((cache / "trees").iterdir())) == 1
     assert kernels.cached() == {}
 
 
@@ -506,10 +509,11 @@ def cowbell(*arguments, **more):
 
 
 def refused(done, status, *words):
-    """Whether a command ended with this status and one line of error that has these words in it."""
+    """Check that a command ended with this status and one line that has these words in it."""
     lines = [line for line in done.stderr.splitlines() if ": fetching " not in line]
-    return (done.returncode, done.stdout, len(lines)) == (status, "", 1) and all(
-        word in lines[0] for word in words) or done
+    assert (done.returncode, done.stdout, len(lines)) == (status, "", 1), done
+    for word in words:
+        assert word in lines[0]
 
 
 @needs_apt
@@ -565,11 +569,12 @@ def test_without_a_network(archive, cache, tmp_path, monkeypatch):
     done = cowbell("list")
     assert (done.returncode, done.stdout.count("\n")) == (0, 4)
     assert "using the list made 24 hours ago" in done.stderr and done.stderr.count("\n") == 1
-    assert refused(cowbell("list", "--refresh"), 99, "no package list can be had", "127.0.0.1")
-    assert refused(cowbell("get", "--refresh", "6.1"), 99, "no package list can be had")
-    assert refused(cowbell("get", "7.2"), 99, "linux-binary-7.2.9", "Connection refused")
+    refused(cowbell("list", "--refresh"), 99, "no package list can be had", "127.0.0.1")
+    refused(cowbell("get", "--refresh", "6.1"), 99, "no package list can be had")
+    os.utime(cache / "apt/kernels.json")
+    refused(cowbell("get", "7.2"), 99, "linux-binary-7.2.9", "Connection refused")
     (cache / "apt/kernels.json").unlink()
-    assert refused(cowbell("get", "7.2"), 99, "no package list can be had")
+    refused(cowbell("get", "7.2"), 99, "no package list can be had")
     assert cowbell("list", "--cached").stdout.count("\n") == 2
 
 
@@ -622,12 +627,12 @@ def test_forged_lists_are_not_believed(archive, tmp_path, monkeypatch):
 def test_an_unsigned_archive_is_not_believed(archive):
     for path in archive.folder.glob("*/dists/*/InRelease"):
         path.unlink()
-    assert refused(cowbell("list"), 99, "not signed")
+    refused(cowbell("list"), 99, "not signed")
 
 
 @needs_apt
 @pytest.mark.parametrize("spoil, words", [
-    (lambda data: data[:-100], "unexpected size"),
+    (lambda data: data[:-100], "Hash Sum mismatch"),
     (lambda data: data[:-1] + b"x", "Hash Sum mismatch"),
     (None, "404")])
 def test_corrupt_packages(archive, cache, spoil, words):
@@ -636,9 +641,9 @@ def test_corrupt_packages(archive, cache, spoil, words):
         path.unlink()
         if spoil:
             path.write_bytes(spoil(data))
-    assert refused(cowbell("get", "6.1.20"), 99, "linux-image-6.1.0-9-amd64", words)
+    refused(cowbell("get", "6.1.20"), 99, "linux-image-6.1.0-9-amd64", words)
     assert not (cache / "6.1.0-9-amd64").exists()
-    assert refused(cowbell("get", "7.2"), 99, "linux-binary-7.2.9+deb14-amd64", words)
+    refused(cowbell("get", "7.2"), 99, "linux-binary-7.2.9+deb14-amd64", words)
 
 
 @needs_apt
@@ -650,7 +655,7 @@ def test_corrupt_packages(archive, cache, spoil, words):
 def test_packages_that_hold_something_else(archive, cache, files, words):
     archive.publish("trixie", build_package(archive.folder / "debian", "linux-image-6.12.9-amd64",
                                             "6.12.9-1", files))
-    assert refused(cowbell("get", "6.12"), 99, words)
+    refused(cowbell("get", "6.12"), 99, words)
     assert kernels.cached() == {} and cache.exists()
 
 
@@ -665,7 +670,7 @@ def test_a_package_that_cannot_be_unpacked(archive):
     lines = [line for line in text.splitlines() if not line.startswith(("Size", "SHA256"))]
     archive.publish("trixie", "\n".join([*[line for line in lines if line], f"Size: {len(data)}",
                                          f"SHA256: {hashlib.sha256(data).hexdigest()}", "", ""]))
-    assert refused(cowbell("get", "6.12"), 99, "linux-image-6.12.9-amd64 6.12.9-1", "dpkg-deb")
+    refused(cowbell("get", "6.12"), 99, "linux-image-6.12.9-amd64 6.12.9-1: tar: ")
 
 
 @needs_apt
@@ -673,7 +678,7 @@ def test_a_package_that_cannot_be_unpacked(archive):
     ("6.5", "near it are 6.1.20, 6.1.30, 7.2.9"), ("9", "near it are 6.1.30, 7.2.9"),
     ("buster", "there is no kernel buster"), ("trixie", "no kernel of trixie")])
 def test_unknown_versions(archive, text, words):
-    assert refused(cowbell("get", text), 2, words)
+    refused(cowbell("get", text), 2, words)
     assert archive.requests
 
 
@@ -757,14 +762,14 @@ def test_a_folder_that_becomes_full(archive, tmp_path, monkeypatch):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", small], check=True)
     try:
         monkeypatch.setenv("COWBELL_KERNELS", str(small / "kernels"))
-        assert refused(cowbell("get", "6.12"), 99, "linux-image-6.12.9-amd64", "No space left")
+        refused(cowbell("get", "6.12"), 99, "is full", "linux-image-6.12.9-amd64")
         assert {path.name for path in (small / "kernels").iterdir()} == {"apt", "lock"}
         (small / "fill").write_bytes(bytes(1 << 20))
         with contextlib.suppress(OSError), (small / "fill").open("ab") as file:
             while True:
                 file.write(bytes(4096))
                 file.flush()
-        assert refused(cowbell("list", "--refresh"), 99, "No space left")
+        refused(cowbell("list", "--refresh"), 99, "No space left")
     finally:
         subprocess.run(["umount", small], check=True)
 

@@ -6,6 +6,7 @@ configuration, each time anew, is the mirror, the keyring, and how it is reached
 apt itself verifies the signature of the lists, and each package by the hash that they name.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -13,7 +14,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 from urllib.parse import unquote
 
 from . import kernel
@@ -76,7 +77,8 @@ def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
         try:
             output, _ = child.communicate(timeout=seconds)
         except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             # Ends only when no one has the pipe open any more.
             child.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
@@ -88,7 +90,7 @@ def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
 def reason(output: bytes, status: int) -> str:
     """Why a program failed, in one line of its output: the first that says so, or the last."""
     text = output.decode(errors="replace")
-    for pattern in (r".*No space left on device.*", r"(?<=^E: ).*", r"(?<=^W: ).*"):
+    for pattern in (r".*No space left on device.*", r"(?<=^E: ).*", r"(?<=^W: ).*", r"^tar: .*"):
         found = re.search(pattern, text, re.MULTILINE)
         if found:
             return " ".join(found[0].split())
@@ -280,21 +282,21 @@ class AptRoot:
         self.configuration.write_text(
             CONFIGURATION.format(root=self.folder, architecture=ARCHITECTURE))
 
-    def update(self, suites: Sequence[str], warn: Callable[[str], None]) -> None:
-        """Get the signed lists of these suites, all that can be had.
+    def update(self, suites: Sequence[str]) -> str:
+        """Get the signed lists of these suites; why some cannot be had, or nothing.
 
-        Warns of what cannot. Raises RunnerError if none can.
+        Raises RunnerError if the mirror cannot be reached.
         """
         text = source_stanzas(suites, machine_sources())
         self.prepare()
         (self.folder / "sources/kernels.sources").write_text(text)
         done = run_to_end(["apt-get", "-c", self.configuration, "-q", "update"])
         if done.returncode == 0:
-            return
+            return ""
         why = reason(done.stdout, done.returncode)
         if not re.search(rb"^(Get|Hit):\d", done.stdout, re.MULTILINE):
             raise RunnerError(f"no package list can be had: {why}")
-        warn(f"not every package list can be had: {why}")
+        return f"not every package list can be had: {why}"
 
     def packages(self, prefix: str) -> list[Package]:
         """The packages of all lists whose names begin with `prefix`. Raises RunnerError."""
@@ -313,9 +315,14 @@ class AptRoot:
         """Get a package into a folder, its hash verified; where it is. Raises RunnerError."""
         self.prepare()
         path = folder / f"{package.name}.deb"
-        checked([APT_HELPER, "-c", self.configuration, "download-file", package.uri, path,
-                 f"SHA256:{package.sha256}"], f"{package.name} {package.version}")
+        what = f"{package.name} {package.version}"
+        try:
+            checked([APT_HELPER, "-c", self.configuration, "download-file", package.uri, path,
+                     f"SHA256:{package.sha256}"], what)
+        except RunnerError as error:
+            hint = "; --refresh reads the package lists anew" if "404" in str(error) else ""
+            raise RunnerError(f"{error}{hint}") from None
         if path.stat().st_size != package.size_bytes:
-            raise RunnerError(f"{package.name} {package.version}: {path.stat().st_size} bytes came, "
+            raise RunnerError(f"{what}: {path.stat().st_size} bytes came, "
                               f"not the {package.size_bytes} of the package list")
         return path
