@@ -712,15 +712,14 @@ def test_interrupted_it_leaves_nothing(archive, cache, tmp_path, monkeypatch, nu
     assert cowbell("list").returncode == 0
     stuck = tmp_path / "bin/dpkg-deb"
     stuck.parent.mkdir()
-    stuck.write_text('#!/bin/sh\nmkdir "$3"\necho $$ >"$3/began"\nexec sleep 60\n')
+    stuck.write_text('#!/bin/sh\nmkdir "$3" && echo $$ >"$3/began" && exec sleep 60\n')
     stuck.chmod(0o755)
-    path = os.environ["PATH"]
-    with subprocess.Popen([COMMAND, "get", "6.1"], env={**os.environ, "PATH": f"{stuck.parent}:{path}"},
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    monkeypatch.setenv("PATH", f"{stuck.parent}:{os.environ['PATH']}")
+    with subprocess.Popen([COMMAND, "get", "6.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as child:
         began = []
         for _ in range(2000):
-            began = [path for path in cache.glob(".new-*/root/began") if path.read_text()]
+            began = [path for path in cache.glob(".new-*/*/began") if path.read_text()]
             if began:
                 break
             time.sleep(0.01)
@@ -735,6 +734,7 @@ def test_interrupted_it_leaves_nothing(archive, cache, tmp_path, monkeypatch, nu
     assert not Path(f"/proc/{stuck_pid}").exists()
     assert bool(list(cache.glob(".new-*"))) == (number == signal.SIGKILL)
     assert kernels.cached() == {}
+    stuck.unlink()
     assert cowbell("get", "6.1").stdout.startswith("6.1.0-10-amd64 ")
 
 
