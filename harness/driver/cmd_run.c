@@ -320,6 +320,7 @@ static void fill_supervise(struct run *r)
 		.stop_on_fail = r->o.stop_on_fail,
 		.keep = r->o.keep,
 		.dedicated = r->o.dedicated,
+		.announce = r->o.announce,
 		.seed = choose_seed(r),
 		.budget = r->o.budget,
 		.round = r->o.round.value,

@@ -57,6 +57,12 @@ json_t *emit_case(const struct emit_point *p, enum verdict v, const char *reason
 		  const json_t *child);
 
 /**
+ * emit_start() - the line before a point is started
+ * @repeat: what emit_repeat() gives
+ */
+json_t *emit_start(const struct emit_point *p, const char *repeat);
+
+/**
  * emit_end() - the last line
  * @key, @text: what ended the run early ("interrupted": "SIGINT"), or NULL
  */

@@ -45,6 +45,8 @@ static const struct row {
 	ROW("hook", "NAME=COMMAND", MANY, hooks, 0, 0, "a command that cases may ask for: remount"),
 	ROW("quirks", "FILE", MANY, quirks, 0, 0, "more known deviations"),
 	ROW("resume", "FILE", TEXT, resume, 0, 0, "go on with the run whose results these are"),
+	ROW("announce", NULL, FLAG, announce, 0, 0,
+	    "write a line before each point too: it tells what ran when the machine died"),
 	ROW("help", NULL, FLAG, help, 0, 0, "show this"),
 #undef ROW
 };

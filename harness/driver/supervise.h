@@ -31,6 +31,8 @@ struct supervise {
 	size_t points_count;
 	unsigned int jobs, repeat, timeout_s;
 	bool stop_on_fail, keep, dedicated;
+	/** @announce: write a line before each point is started */
+	bool announce;
 	uint64_t seed;
 	/** @budget: scales the time of races, 0 is as usual; @round: of races, 0 is all */
 	double budget;
