@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "series.h"
+#include "stat.h"
 
 /* From so many blocks on the blocks' medians have an interval of 95 %. */
 #define BLOCKS_ENOUGH 6
 #define RESAMPLES     2000
+#define CONFIDENCE    0.95
 
 static void *grow(void *list, size_t room, size_t size)
 {
@@ -90,11 +92,11 @@ static json_t *derived(const struct stand *stand, const char *name, const char *
 	return line;
 }
 
-static void put_interval(json_t *line, const struct range *r)
+static void put_interval(json_t *line, double low, double high)
 {
-	json_object_set_new(line, "low", json_real(r->low));
-	json_object_set_new(line, "high", json_real(r->high));
-	json_object_set_new(line, "confidence", json_real(0.95));
+	json_object_set_new(line, "low", json_real(low));
+	json_object_set_new(line, "high", json_real(high));
+	json_object_set_new(line, "confidence", json_real(CONFIDENCE));
 }
 
 static void derive_median(struct stand *stand, const struct track *t)
@@ -110,7 +112,7 @@ static void derive_median(struct stand *stand, const struct track *t)
 	snprintf(metric, sizeof(metric), "median_%s", t->metric);
 	line = derived(stand, t->cell->name, t->cell->method->name, metric, r.value);
 	if (interval)
-		put_interval(line, &r);
+		put_interval(line, r.low, r.high);
 	json_object_set_new(line, "of", json_string(by_block ? "blocks" : "samples"));
 	json_object_set_new(line, "n", json_integer((json_int_t)n));
 	if (series_drifts(t->median, t->blocks))
@@ -151,7 +153,7 @@ static void derive_slope(const struct history *h, struct stand *stand, const str
 	double *x = NULL, *y = NULL;
 	char name[128];
 	size_t n = 0;
-	struct range r;
+	struct stat_line fit;
 
 	for (size_t i = 0; i < h->count; i++) {
 		const struct track *t = &h->track[i];
@@ -167,12 +169,12 @@ static void derive_slope(const struct history *h, struct stand *stand, const str
 			y[n++] = (double)t->median[b];
 		}
 	}
-	if (series_slope(x, y, n, stand->seed, &r)) {
+	if (stat_fit(x, y, n, CONFIDENCE, stand->seed, &fit)) {
 		json_t *line;
 
 		snprintf(name, sizeof(name), "%s/%s", stand->suite->name, method->name);
-		line = derived(stand, name, method->name, "slope_ns_per_extent", r.value);
-		put_interval(line, &r);
+		line = derived(stand, name, method->name, "slope_ns_per_extent", fit.slope.value);
+		put_interval(line, fit.slope.low, fit.slope.high);
 		json_object_set_new(line, "n", json_integer((json_int_t)n));
 		stand_line(stand, line);
 	}
@@ -293,8 +295,7 @@ static void derive_crossover(const struct history *h, struct stand *stand, const
 	line = derived(stand, name, method->name, "crossover_bytes", value);
 	/* an end that lies beyond the largest size is unknown */
 	if (!isinf(again[RESAMPLES * 39 / 40]))
-		put_interval(line, &(struct range){ value, again[RESAMPLES / 40],
-						    again[RESAMPLES * 39 / 40] });
+		put_interval(line, again[RESAMPLES / 40], again[RESAMPLES * 39 / 40]);
 	json_object_set_new(line, "n", json_integer((json_int_t)n));
 	if (value <= duel[0].size)
 		json_object_set_new(line, "flags", json_pack("[s]", "at-smallest-size"));
