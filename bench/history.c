@@ -78,16 +78,19 @@ void history_free(struct history *h)
 	memset(h, 0, sizeof(*h));
 }
 
-static json_t *derived(const struct stand *stand, const char *name, const char *method,
-		       const char *metric, double value)
+/* A line that says anew what other lines say, unless it is given another role. */
+static json_t *derived(const struct stand *stand, const char *name, const struct method *method,
+		       const char *metric, const char *better, double value)
 {
 	json_t *line = json_object();
 
 	json_object_set_new(line, "kind", json_string("derived"));
 	json_object_set_new(line, "suite", json_string(stand->suite->name));
 	json_object_set_new(line, "name", json_string(name));
-	json_object_set_new(line, "method", json_string(method));
+	json_object_set_new(line, "method", json_string(method->name));
+	json_object_set_new(line, "role", json_string("summary"));
 	json_object_set_new(line, "metric", json_string(metric));
+	json_object_set_new(line, "better", json_string(better));
 	json_object_set_new(line, "value", json_real(value));
 	return line;
 }
@@ -110,7 +113,7 @@ static void derive_median(struct stand *stand, const struct track *t)
 
 	interval = series_median_range(by_block ? t->median : t->sample, n, &r);
 	snprintf(metric, sizeof(metric), "median_%s", t->metric);
-	line = derived(stand, t->cell->name, t->cell->method->name, metric, r.value);
+	line = derived(stand, t->cell->name, t->cell->method, metric, t->better, r.value);
 	if (interval)
 		put_interval(line, r.low, r.high);
 	json_object_set_new(line, "of", json_string(by_block ? "blocks" : "samples"));
@@ -138,7 +141,7 @@ static void derive_tail(struct stand *stand, const struct track *t)
 		if (t->samples < tails[i].enough || strcmp(t->better, "lower"))
 			continue;
 		snprintf(metric, sizeof(metric), "%s_%s", tails[i].word, t->metric);
-		line = derived(stand, t->cell->name, t->cell->method->name, metric,
+		line = derived(stand, t->cell->name, t->cell->method, metric, t->better,
 			       (double)series_quantile(t->sample, t->samples, tails[i].quantile));
 		json_object_set_new(line, "of", json_string("samples"));
 		json_object_set_new(line, "n", json_integer((json_int_t)t->samples));
@@ -146,12 +149,26 @@ static void derive_tail(struct stand *stand, const struct track *t)
 	}
 }
 
+/* One number of a line through @n points. */
+static void put_fitted(struct stand *stand, const struct method *method, const char *role,
+		       const char *metric, const struct stat_interval *fit, size_t n)
+{
+	char name[128];
+	json_t *line;
+
+	snprintf(name, sizeof(name), "%s/%s", stand->suite->name, method->name);
+	line = derived(stand, name, method, metric, "lower", fit->value);
+	json_object_set_new(line, "role", json_string(role));
+	put_interval(line, fit->low, fit->high);
+	json_object_set_new(line, "n", json_integer((json_int_t)n));
+	stand_line(stand, line);
+}
+
 /* All blocks of a method in a part, over the observed extents of their sources. */
 static void derive_slope(const struct history *h, struct stand *stand, const struct part *p,
 			 const struct method *method)
 {
 	double *x = NULL, *y = NULL;
-	char name[128];
 	size_t n = 0;
 	struct stat_line fit;
 
@@ -170,13 +187,9 @@ static void derive_slope(const struct history *h, struct stand *stand, const str
 		}
 	}
 	if (stat_fit(x, y, n, CONFIDENCE, stand->seed, &fit)) {
-		json_t *line;
-
-		snprintf(name, sizeof(name), "%s/%s", stand->suite->name, method->name);
-		line = derived(stand, name, method->name, "slope_ns_per_extent", fit.slope.value);
-		put_interval(line, fit.slope.low, fit.slope.high);
-		json_object_set_new(line, "n", json_integer((json_int_t)n));
-		stand_line(stand, line);
+		/* what a call costs without extents is told by the cells of few, and better */
+		put_fitted(stand, method, method->role, "slope_ns_per_extent", &fit.slope, n);
+		put_fitted(stand, method, "summary", "intercept_ns", &fit.intercept, n);
 	}
 	free(x);
 	free(y);
@@ -292,7 +305,7 @@ static void derive_crossover(const struct history *h, struct stand *stand, const
 		again[i] = crossing(duel, n, &c);
 	qsort(again, RESAMPLES, sizeof(*again), by_value);
 	snprintf(name, sizeof(name), "%s/%s", stand->suite->name, method->name);
-	line = derived(stand, name, method->name, "crossover_bytes", value);
+	line = derived(stand, name, method, "crossover_bytes", "lower", value);
 	/* an end that lies beyond the largest size is unknown */
 	if (!isinf(again[RESAMPLES * 39 / 40]))
 		put_interval(line, again[RESAMPLES / 40], again[RESAMPLES * 39 / 40]);
@@ -324,10 +337,10 @@ static void derive_scaling(const struct history *h, struct stand *stand, const s
 				one = o;
 		}
 		if (one)
-			stand_line(stand,
-				   derived(stand, t->cell->name, method->name, "efficiency_ratio",
-					   pick_median(t, NULL) / pick_median(one, NULL) /
-						   (double)threads));
+			stand_line(stand, derived(stand, t->cell->name, method, "efficiency_ratio",
+						  "higher",
+						  pick_median(t, NULL) / pick_median(one, NULL) /
+							  (double)threads));
 	}
 }
 

@@ -173,7 +173,8 @@ static bool take_bench(struct reader *r, const json_t *line)
 	return true;
 }
 
-/* What was derived in a run is one value of that run, if the line says which way is better. */
+/* What was derived in a run is one value of that run, if the line says which way is better. A
+ * median or quantile "of" samples is none: the samples are there. */
 static bool take_derived(struct reader *r, const json_t *line)
 {
 	const json_t *value = json_object_get(line, "value");
@@ -184,7 +185,8 @@ static bool take_derived(struct reader *r, const json_t *line)
 		return complain(r, "\"value\" must be a number");
 	if (!*text_of(line, "metric"))
 		return complain(r, "\"metric\" is missing");
-	if (!*text_of(line, "better") || !(json_number_value(value) >= 0))
+	if (!*text_of(line, "better") || json_object_get(line, "of") ||
+	    !(json_number_value(value) >= 0))
 		return true;
 	c = metric_of(r, line);
 	if (!c)

@@ -2,9 +2,11 @@
 """cowbell bench: each experiment in a tiny form, bad input, interruption, true answers."""
 
 import json
+import math
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -126,8 +128,30 @@ def test_each_experiment_measures(tmp_path, fs, name):
             assert one["observed"].get("verified", True) is True
     if name == "copy":
         mechanisms_are_true(lines)
-        slope = [line for line in lines if line.get("metric") == "slope_ns_per_extent"]
-        assert len(slope) == 1 and slope[0]["low"] <= slope[0]["value"] <= slope[0]["high"]
+        fit_is_true(lines)
+    for line in lines:
+        if line["kind"] == "derived":
+            higher = line["metric"].endswith(("_per_s", "_ratio"))
+            assert line["better"] == ("higher" if higher else "lower")
+            own = line["metric"] == "slope_ns_per_extent"
+            assert line["role"] == ("measure" if own else "summary")
+
+
+def fit_is_true(lines):
+    """Slope and intercept are those of Theil and Sen's line through the blocks."""
+    told = {line["metric"]: line for line in lines if line["kind"] == "derived"
+            and line["name"] == "t/clone"}
+    points = [(one["observed"]["source_extents"], int(statistics.median(one["samples"])))
+              for blocks in measured(lines).values() for one in blocks
+              if one["factors"]["extents"]]
+    slope = statistics.median((b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points)
+                              for b in points[i + 1:] if a[0] != b[0])
+    wanted = {"slope_ns_per_extent": slope,
+              "intercept_ns": statistics.median(y - slope * x for x, y in points)}
+    for metric, value in wanted.items():
+        line = told[metric]
+        assert math.isclose(line["value"], value, rel_tol=1e-9, abs_tol=1e-6)
+        assert line["low"] <= line["value"] <= line["high"] and line["n"] == len(points) == 6
 
 
 def mechanisms_are_true(lines):

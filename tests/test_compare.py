@@ -203,11 +203,19 @@ def test_derived_values_count_where_their_direction_is_known(tmp_path):
             path = tmp_path / f"{side}{i}.json"
             args[side].append(write_lines(path, [
                 run_line(i * 20 + 10 * (side == "b")), line | {"value": value, "better": "lower"},
-                line | {"name": "extents/copy", "value": value}, END]))
+                line | {"name": "extents/copy", "value": value},
+                line | {"metric": "intercept_ns", "value": value, "better": "lower",
+                        "role": "summary"},
+                # the samples are in the file, and this says nothing more
+                line | {"metric": "median_time_ns", "value": value, "better": "lower",
+                        "role": "summary", "of": "samples"}, END]))
     status, items, _ = compare("--a", *args["a"], "--b", *args["b"])
     assert status == 1
     assert {name: item["verdict"] for name, item in items.items()} == {
         "extents/clone slope_ns_per_extent": "worse"}
+    # what says anew what other lines say is compared only by name
+    _, items, _ = compare("--metric", "extents/*", "--a", *args["a"], "--b", *args["b"])
+    assert items.keys() == {"extents/clone slope_ns_per_extent", "extents/clone intercept_ns"}
 
 
 RUN, CELL = run_line(), bench_line()
