@@ -228,6 +228,12 @@ static bool write_json(const char *verb, const char *path, json_t *o)
 	return good;
 }
 
+static int lost(const char *verb)
+{
+	fprintf(stderr, "cowbell %s: standard output: %s\n", verb, strerror(errno));
+	return CMD_HARNESS;
+}
+
 static int compare_sides(const char *verb, const struct compare_options *o, const struct side *a,
 			 const struct side *b, const json_t *differences, bool paired)
 {
@@ -256,6 +262,8 @@ static int compare_sides(const char *verb, const struct compare_options *o, cons
 			exit_code = CMD_GOOD;
 		if (o->json && !write_json(verb, o->json, comparison_json(&c, a, b, differences)))
 			exit_code = CMD_HARNESS;
+		else if (fflush(stdout) || ferror(stdout))
+			exit_code = lost(verb);
 	}
 	comparison_free(&c);
 	return exit_code;

@@ -41,7 +41,7 @@ struct gate {
 	bool higher;
 	struct stat_gate test;
 	/** @folder: for results of the command; @json, @log: in it */
-	char folder[64], json[80], log[80];
+	char *folder, *json, *log;
 	/** @spent_s: in runs so far; @longest_s: of them; @sum: of the logs of the values */
 	double spent_s, longest_s, sum;
 };
@@ -265,17 +265,23 @@ static int measure(struct gate *g)
 
 static bool make_folder(struct gate *g)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(g->folder, sizeof(g->folder), "%.32s/cowbell-gate-XXXXXX",
-		 tmp && *tmp && strlen(tmp) <= 32 ? tmp : "/tmp");
-	if (!mkdtemp(g->folder)) {
-		give_up(GATE_ABORT, "%s: %s", g->folder, strerror(errno));
+	g->folder = spawn_folder("gate");
+	if (!g->folder)
 		return false;
-	}
-	snprintf(g->json, sizeof(g->json), "%s/run.json", g->folder);
-	snprintf(g->log, sizeof(g->log), "%s/run.log", g->folder);
+	if (asprintf(&g->json, "%s/run.json", g->folder) < 0 ||
+	    asprintf(&g->log, "%s/run.log", g->folder) < 0)
+		abort();
 	return true;
+}
+
+static void remove_folder(struct gate *g)
+{
+	unlink(g->json);
+	unlink(g->log);
+	rmdir(g->folder);
+	free(g->json);
+	free(g->log);
+	free(g->folder);
 }
 
 static void usage(const struct opt *opts)
@@ -326,9 +332,7 @@ int cmd_gate(int argc, char **argv)
 		exit_code = measure(&g);
 	if (fflush(stdout) && exit_code < GATE_SKIP)
 		exit_code = GATE_ABORT;
-	unlink(g.json);
-	unlink(g.log);
-	rmdir(g.folder);
+	remove_folder(&g);
 	results_free(&g.first);
 	spawn_unguard();
 	return exit_code;

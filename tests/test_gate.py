@@ -105,6 +105,16 @@ def test_unfit_ends(tmp_path, gate):
         assert done.returncode == 200 and message in done.stderr, (message, done.stderr)
 
 
+def test_no_room_for_results_aborts(tmp_path, gate):
+    (tmp_path / "tmp").rmdir()
+    (tmp_path / "tmp").write_text("x")
+    ends = [sorted(tmp_path.glob(f"{name}?.json")) for name in ("good", "bad")]
+    done = cowbell("gate", "--good", *ends[0], "--bad", *ends[1], "--", "true",
+                   env=os.environ | {"TMPDIR": str(tmp_path / "tmp")})
+    assert done.returncode == 200
+    assert "/tmp: cannot make a folder in it: Not a directory" in done.stderr
+
+
 def test_a_machine_that_is_another(tmp_path, gate):
     script = tmp_path / "fake.py"
     script.write_text(script.read_text().replace("[1]))", "[1]), run={'machine': {'cpus': 64}})"))
