@@ -28,6 +28,10 @@ def btrfs(name: str, doc: str, *mkfs: str, options: tuple[str, ...] = (),
 BTRFS_FEATURES = "/sys/fs/btrfs/features"
 XFS = xfs("xfs", "xfs as mkfs.xfs makes it")
 BTRFS = btrfs("btrfs", "btrfs as mkfs.btrfs makes it")
+# Without lazy_*, the kernel would go on writing in the background while cases measure.
+EXT4 = ImageFilesystem("ext4", "ext4 as mkfs.ext4 makes it; it cannot share blocks", "ext4",
+                       ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
+                       ("e2fsck", "-f", "-n"), least_bytes=16 * MIB)
 
 VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     XFS,
@@ -41,10 +45,7 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     btrfs("btrfs:nodatacow", "btrfs that overwrites data in place", options=("nodatacow",)),
     btrfs("btrfs:single", "btrfs with one copy of its metadata", "-m", "single"),
     btrfs("btrfs:dup", "btrfs with two copies of its metadata", "-m", "dup"),
-    # Without lazy_*, the kernel would go on writing in the background while cases measure.
-    ImageFilesystem("ext4", "ext4 as mkfs.ext4 makes it; it cannot share blocks", "ext4",
-                    ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
-                    ("e2fsck", "-f", "-n"), least_bytes=16 * MIB),
+    EXT4,
     Tmpfs("tmpfs", "a filesystem in memory; it cannot share blocks"),
     Overlay("overlay", "overlay, lower and upper on xfs", XFS),
     Overlay("overlay:btrfs", "overlay, lower and upper on btrfs", BTRFS),

@@ -37,6 +37,11 @@ class Place:
         return self.folder / "view"
 
     @property
+    def server(self) -> Path:
+        """Where the server of a network filesystem has its files."""
+        return self.folder / "server"
+
+    @property
     def base(self) -> Path:
         """Where the filesystem below an overlay or a network filesystem is mounted."""
         return self.folder / "base"
@@ -108,7 +113,7 @@ class ImageFilesystem(Filesystem):
     choices: tuple[tuple[str, str], ...] = ()
 
     def missing(self) -> str:
-        return kernel_lacks(self.type) or tools_lacking(self.mkfs[0], self.fsck[0]) or \
+        return why_not(kernel_lacks(self.type), tools_lacking(self.mkfs[0], self.fsck[0])) or \
             ("the kernel offers none of " + ", ".join(option for _, option in self.choices)
              if self.choices and not self.chosen() else "")
 
@@ -173,7 +178,7 @@ class Overlay(Filesystem):
         return self.below.least_bytes
 
     def missing(self) -> str:
-        return kernel_lacks("overlay") or self.below.missing()
+        return why_not(kernel_lacks("overlay"), self.below.missing())
 
     def make(self, place: Place) -> None:
         self.below.make(place)
@@ -207,12 +212,31 @@ def kernel_lacks(kind: str) -> str:
         lines = Path("/proc/filesystems").read_text().splitlines()
         return any(line.split()[-1] == kind for line in lines)
 
-    if not is_known() and os.geteuid() == 0 and find_tool("modprobe"):
-        try_tool("modprobe", kind)
+    if not is_known():
+        load_module(kind)
     return "" if is_known() else f"the kernel has no {kind}"
+
+
+def module_lacks(name: str) -> str:
+    """Why a module of the kernel is not there; nothing if it is. Loads it."""
+    entry = Path("/sys/module") / name
+    if not entry.exists():
+        load_module(name)
+    return "" if entry.exists() else f"the kernel has no {name}"
+
+
+def load_module(name: str) -> None:
+    """Load a module if there is one of that name and this process may."""
+    if os.geteuid() == 0 and find_tool("modprobe"):
+        try_tool("modprobe", name)
 
 
 def tools_lacking(*tools: str) -> str:
     """Which programs are not installed; nothing if all are."""
-    lacking = [tool for tool in tools if find_tool(tool) is None]
+    lacking = [tool for tool in dict.fromkeys(tools) if find_tool(tool) is None]
     return f"{' and '.join(lacking)} not installed" if lacking else ""
+
+
+def why_not(*reasons: str) -> str:
+    """All reasons there are, in one line; nothing if there is none."""
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
