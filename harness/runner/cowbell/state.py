@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Iterator, TextIO
 
 from . import kernel
-from .filesystems import Filesystem, Place, find_filesystem
+from .filesystems import find_filesystem
+from .filesystems_local import Filesystem, Place
 from .tools import RunnerError, Unsupported, UsageError, complain, require_root
 
 DEFAULT_STATE = "/var/tmp/cowbell-fs"
@@ -66,16 +67,18 @@ class Run:
         """Where the filesystems are mounted."""
         return [str(place.directory) for place in self.places]
 
-    def mount(self) -> None:
-        """Make and mount the filesystems. Raises RunnerError."""
+    def mount(self, view: bool = False) -> None:
+        """Make and mount the filesystems; view: the first one twice. Raises RunnerError."""
         for place in self.places:
             place.folder.mkdir()
             self.filesystem.make(place)
-            self.filesystem.mount(place)
+            if view and place == self.places[0]:
+                place.view.mkdir()
+            self.filesystem.mount_all(place)
 
     def unmount(self) -> None:
-        """Unmount the filesystems. Raises RunnerError if one stays in use."""
-        for place in self.places:
+        """Unmount the filesystems, the last one first. Raises RunnerError if one stays in use."""
+        for place in reversed(self.places):
             self.filesystem.unmount(place)
 
     def check(self) -> str:
@@ -90,7 +93,7 @@ def remove_folder(folder: Path) -> None:
     """
     for place in sorted(folder.glob("[0-9]")):
         (place / "image").unlink(missing_ok=True)
-        for name in ("dir", "base", "."):
+        for name in ("dir", "view", "base", "."):
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(place / name if name != "." else place)
     (folder / "owner").unlink(missing_ok=True)
@@ -177,11 +180,11 @@ def give_back(state: Path, run: Run, who: str) -> None:
 
 @contextlib.contextmanager
 def mounted(filesystem: Filesystem, size_bytes: int, count: int, who: str,
-            private: bool) -> Iterator[Run]:
+            private: bool, view: bool = False) -> Iterator[Run]:
     """Filesystems, mounted; afterwards nothing is left of them.
 
     private: in a mount namespace of this process's own, which never ends. Else whoever sees this
-    process's mounts sees them too.
+    process's mounts sees them too. view: the first one is mounted a second time.
     Raises Unsupported if this machine cannot make them, RunnerError for anything else.
     """
     require_root()
@@ -201,7 +204,7 @@ def mounted(filesystem: Filesystem, size_bytes: int, count: int, who: str,
     run, owner = new_run(state, filesystem, size_bytes, count, namespace)
     with owner:
         try:
-            run.mount()
+            run.mount(view)
             yield run
         finally:
             give_back(state, run, who)
