@@ -256,7 +256,9 @@ def open_initramfs(kernel: Kernel, command: Sequence[str], settings: Settings, a
                    token: str) -> int:
     """A descriptor of a file in memory that holds the initramfs; no command: a shell."""
     writable = {f"RW_{i}": str(path) for i, path in enumerate(settings.writable)}
-    said = {"TOKEN": token, "MODULES": str(kernel.modules or ""), **writable,
+    config = kernel.image.parent / f"config-{kernel.release}"
+    said = {"TOKEN": token, "MODULES": str(kernel.modules or ""),
+            "CONFIG": str(config) if config.exists() else "", **writable,
             f"RW_{len(writable)}": "", "INTERACTIVE": "" if command else "1",
             "TERM": os.environ.get("TERM", "linux")}
     environment = {
