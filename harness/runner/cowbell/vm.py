@@ -51,9 +51,9 @@ COMPLAINTS = ("Oops: ", "BUG: ", "general protection fault", "Unable to handle k
 
 HELP = """\
 Boots a kernel in QEMU, with KVM where that works and else by software emulation, and runs the
-command there as root, in this folder. The command sees this machine's files; what it writes is gone afterwards,
-except in the folders given with --rw. With --fs it runs on a filesystem that cowbell fs makes in
-the guest: {dir} and the like in its words mean what they mean there.
+command there as root, in this folder. The command sees this machine's files; what it writes is gone
+afterwards, except in the folders given with --rw. With --fs it runs on a filesystem that cowbell
+fs makes in the guest: {dir} and the like in its words mean what they mean there.
 
 K is a version (6.12: the newest of it), a release, a path of a kernel image, IMAGE,MODULES, or a
 built kernel tree; see cowbell kernel. In the command's environment COWBELL_VM is "kvm" or "tcg".
