@@ -15,7 +15,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Iterator, Sequence
-from urllib.parse import unquote
 
 from . import kernel
 from .tools import TOOL_PATH, RunnerError, Unsupported, find_tool, last_line
@@ -151,7 +150,7 @@ def read_one_line(text: str) -> Iterator[Source]:
         found = ONE_LINE.match(line.strip())
         if found:
             options = dict(word.partition("=")[::2] for word in (found["options"] or "").split())
-            yield Source(unquote(found["uri"]), found["suite"],
+            yield Source(found["uri"], found["suite"],
                          tuple(found["components"].split()),
                          options.get("signed-by", "").replace(",", " "))
 
