@@ -6,6 +6,7 @@ filesystems_local.py and filesystems_network.py.
 """
 
 from .filesystems_local import Filesystem, ImageFilesystem, Overlay, Tmpfs
+from .filesystems_network import Ksmbd, Nfs, Samba
 from .tools import UsageError
 
 MIB = 1 << 20
@@ -59,6 +60,11 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     ImageFilesystem("bcachefs", "bcachefs as bcachefs format makes it", "bcachefs",
                     ("bcachefs", "format", "-q"), ("bcachefs", "fsck", "-n"),
                     least_bytes=128 * MIB),
+    Nfs("nfs", "NFS 4.2, the server on xfs", XFS),
+    Nfs("nfs:ext4", "NFS 4.2, the server on ext4, which cannot share blocks", EXT4),
+    Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs", XFS),
+    # samba shares blocks on btrfs only.
+    Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", BTRFS),
 )}
 
 

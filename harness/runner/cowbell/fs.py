@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from . import kernel, state
+from . import kernel, server, state
 from .filesystems import DEFAULT_SIZE_BYTES, VARIANTS, find_filesystem, parse_size
 from .tools import (EXIT_FAILED, RunnerError, UsageError, complain, exit_status,
                     require_root)
@@ -163,7 +163,7 @@ def print_list() -> None:
     """Print the filesystems, one a line, and whether this machine can make them."""
     for filesystem in VARIANTS.values():
         reason = filesystem.missing()
-        print(f"{filesystem.name:<16} {'no: ' + reason if reason else 'yes':<6} {filesystem.doc}")
+        print(f"{filesystem.name:<16} {'no: ' + reason if reason else 'yes':<6}  {filesystem.doc}")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -184,6 +184,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="show the filesystems")
     parser.add_argument("--remount", nargs="+", metavar="DIR",
                         help="in the command: unmount and mount again")
+    parser.add_argument(server.OPTION, metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--push-down", nargs="+", metavar="DIR",
                         help="in the command, for overlays: move what is in the upper layer down")
     words = list(argv)
@@ -191,7 +192,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(words[:split])
     args.command = words[split + 1:]
     args.hooks = {name: getattr(args, name) for name in HOOKS if getattr(args, name)}
-    if not args.list and not args.hooks and not (args.filesystem and args.command):
+    if not args.list and not args.serve and not args.hooks and not (args.filesystem and args.command):
         raise UsageError("a filesystem and a command are needed: cowbell fs xfs -- ls {dir}")
     return args
 
@@ -202,6 +203,9 @@ def main(argv: Sequence[str]) -> int:
         args = parse(argv)
         if args.list:
             print_list()
+            return 0
+        if args.serve:
+            state.serve(args.serve)
             return 0
         if args.hooks:
             require_root()

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, TextIO
 
-from . import kernel
+from . import kernel, server
 from .filesystems import find_filesystem
 from .filesystems_local import Filesystem, Place
+from .filesystems_network import NetworkFilesystem
 from .tools import RunnerError, Unsupported, UsageError, complain, require_root
 
 DEFAULT_STATE = "/var/tmp/cowbell-fs"
@@ -93,7 +94,7 @@ def remove_folder(folder: Path) -> None:
     """
     for place in sorted(folder.glob("[0-9]")):
         (place / "image").unlink(missing_ok=True)
-        for name in ("dir", "view", "base", "."):
+        for name in ("dir", "view", "server", "base", "."):
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(place / name if name != "." else place)
     (folder / "owner").unlink(missing_ok=True)
@@ -103,7 +104,8 @@ def remove_folder(folder: Path) -> None:
 def take_down(folder: Path) -> None:
     """Unmount, detach and remove what is left of a run. Raises RunnerError if something stays."""
     kernel.unmount_below(folder)
-    for place in sorted(folder.glob("[0-9]")):
+    for place in sorted(folder.glob("[0-9]"), reverse=True):
+        server.end(place)
         for device in kernel.loops_of(place / "image"):
             spot = place / "dir"
             spot.mkdir(exist_ok=True)
@@ -210,15 +212,30 @@ def mounted(filesystem: Filesystem, size_bytes: int, count: int, who: str,
             give_back(state, run, who)
 
 
-def run_hook(name: str, directory: Path) -> None:
-    """Do what a hook of a run's filesystem does. Raises RunnerError."""
-    folder = directory.absolute().parent
+def find_place(folder: Path) -> tuple[Filesystem, Place]:
+    """What a run has in a folder. Raises UsageError."""
     try:
         with (folder.parent / "owner").open() as owner:
             said = read_owner(owner)
         place = Place(folder, int(str(said["size_bytes"])))
-        filesystem = find_filesystem(str(said["filesystem"]))
+        return find_filesystem(str(said["filesystem"])), place
     except (OSError, KeyError, ValueError):
+        raise UsageError(f"{folder} is not a filesystem of cowbell fs") from None
+
+
+def serve(folder: Path) -> None:
+    """Be the server of a run's filesystem in a folder (server.py). Raises RunnerError."""
+    filesystem, place = find_place(folder)
+    if not isinstance(filesystem, NetworkFilesystem):
+        raise UsageError(f"{filesystem.name} has no server")
+    server.serve(filesystem.serve(place))
+
+
+def run_hook(name: str, directory: Path) -> None:
+    """Do what a hook of a run's filesystem does. Raises RunnerError."""
+    try:
+        filesystem, place = find_place(directory.absolute().parent)
+    except UsageError:
         raise UsageError(f"{directory} is not a filesystem of cowbell fs") from None
     if name not in filesystem.hooks:
         raise UsageError(f"{filesystem.name} has no {name}")
