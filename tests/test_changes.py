@@ -28,7 +28,8 @@ def write(folder, kernel, *cases, name="xfs", vm=True, end=END):
                                                                            else {})}
     path = folder / kernel / f"{name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(line) + "\n" for line in (run, *cases, *([end] * bool(end)))))
+    lines = (run, *cases, *([end] * bool(end)))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
 
@@ -52,8 +53,9 @@ def test_verdicts_answers_and_observations_that_differ(tmp_path):
     files = [
         write(tmp_path, NEW, point("a/across"), point("a/same"), point("a/now"),
               point("b/seen", "done", observed={"what": "ok"})),
-        write(tmp_path, OLD, point("a/across", "xfail", answers=answers, place="steps[0]",
-                                   seen="EXDEV", allowed="ok", quirk={"reason": "old", "link": "x"}),
+        write(tmp_path, OLD,
+              point("a/across", "xfail", answers=answers, place="steps[0]", seen="EXDEV",
+                    allowed="ok", quirk={"reason": "old", "link": "x"}),
               point("a/same"), point("a/now", "skip", reason="clone: FICLONE: EOPNOTSUPP"),
               point("b/seen", "done", observed={"what": "EIO"}))]
     assert found(*files) == {"xfs": [

@@ -97,9 +97,9 @@ def guests_of(folder):
 @needs_guest
 def test_panic_in_a_case_loses_nothing_and_names_it(tmp_path):
     run = GuestPytest(tmp_path, "echo c >/proc/sysrq-trigger; sleep 60")
-    done = run(*run.options("--fs", "xfs,ext4"))
+    done = run(*run.options("--fs", "xfs"))
     where = f"{VERSION}/xfs::"
-    assert {name: word for name, word in outcomes(done).items() if name.startswith(where)} == {
+    assert outcomes(done) == {
         f"{where}a/first": "PASSED", f"{where}a/second": "FAILED", f"{where}b/hook": "FAILED",
         f"{where}c/after": "FAILED", f"{where}fsck": "FAILED"}
     said = done.stdout.splitlines()
@@ -109,28 +109,21 @@ def test_panic_in_a_case_loses_nothing_and_names_it(tmp_path):
     assert any(line.startswith("    again:   cowbell vm --kernel 6.12.") for line in said)
     assert f"miss: {VERSION}/xfs: c/after" in said
     assert "    reason:  panic: sysrq triggered crash while b/hook ran" in said
-    # The filesystem that is left got another guest; it cannot clone, so there nothing panics.
-    where = f"{VERSION}/ext4::"
-    assert {name: word for name, word in outcomes(done).items() if name.startswith(where)} == {
-        f"{where}a/first": "PASSED", f"{where}a/second": "FAILED", f"{where}c/after": "PASSED",
-        f"{where}fsck": "PASSED"}
-    folder = run.results / VERSION
-    assert {"console.txt", "console-2.txt", "xfs.jsonl", "ext4.jsonl"} <= {
-        path.name for path in folder.iterdir()}
-    assert "Kernel panic" in (folder / "console.txt").read_text()
+    assert "Kernel panic" in (run.results / VERSION / "console.txt").read_text()
     file = run.lines("xfs")
     assert file.run["vm"] in ("tcg", "kvm") and file.kernel.startswith(f"{VERSION}.")
     assert [(line["case"], line["verdict"]) for line in file.cases if line["case"] != "a/second"] \
         == [("a/first", "pass"), ("b/hook", "fail"), ("c/after", "miss")]
-    assert guests_of(folder) == []
+    assert guests_of(run.results) == []
 
 
 @needs_guest
 def test_guest_that_falls_silent_is_killed(tmp_path):
-    # The watchdog of the driver would notice after a minute.
-    run = GuestPytest(tmp_path, "sleep 58")
-    done = run(*run.options("--fs", "xfs", "--guest-timeout", "25"))
-    assert "    reason:  wedged: nothing came from the guest for 25 s" in done.stdout.splitlines()
+    # To make a filesystem, which is silent as well, takes a busy machine up to half a minute.
+    run = GuestPytest(tmp_path, "sleep 300")
+    done = run(*run.options("--fs", "xfs", "--guest-timeout", "40"))
+    assert "    reason:  wedged: nothing came from the guest for 40 s" in \
+        done.stdout.splitlines(), done.stdout
     assert [line["verdict"] for line in run.lines("xfs").cases][-2:] == ["fail", "miss"]
     assert guests_of(run.results) == []
 
@@ -167,6 +160,7 @@ def test_interrupt_leaves_no_guest(tmp_path):
 
 @needs_guest
 def test_matrix_goes_on_after_a_panic(tmp_path):
+    # In another guest; ext4 cannot clone, so there nothing panics.
     run = GuestPytest(tmp_path, "echo c >/proc/sysrq-trigger; sleep 60")
     done = subprocess.run([MATRIX, "--cowbell", run.driver, "--kernel", VERSION, "--fs",
                            "xfs,ext4", "--results", run.results], capture_output=True, text=True,
@@ -177,6 +171,8 @@ def test_matrix_goes_on_after_a_panic(tmp_path):
     assert "2 fail, 1 miss, 1 pass" in xfs and xfs.endswith(": panic: sysrq triggered crash")
     assert "1 fail, 2 pass, 1 skip" in ext4
     assert f"fail: xfs {VERSION}: b/hook" in done.stdout
+    assert {"console.txt", "console-2.txt", "xfs.jsonl", "ext4.jsonl"} <= {
+        path.name for path in (run.results / VERSION).iterdir()}
     assert guests_of(run.results) == []
 
 

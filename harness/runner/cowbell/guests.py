@@ -191,10 +191,11 @@ def lines_of(path: Path) -> list[Line]:
 def complete(job: Job, kernel_log: Sequence[str]) -> None:
     """Add to a result file what its driver cannot write any more: fail, miss, and an end.
 
-    A file without its first line stays as it is: it says nothing of where it is from.
+    A file that has its end stays as it is, and so does one without its first line, which says
+    nothing of where it is from.
     """
     lines = lines_of(job.results)
-    if not lines:
+    if not lines or lines[-1]["kind"] == "end":
         return
     seed = lines[0].get("seed", 0)
     running = find_started(lines)
