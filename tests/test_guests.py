@@ -224,6 +224,15 @@ def test_results_that_come_slowly_are_no_silence(fake):
     assert (guest.jobs[0].status, guest.jobs[0].why) == (0, "")
 
 
+def test_a_guest_that_dies_after_the_last_result_leaves_the_file_alone(fake):
+    end = {"kind": "end", "counts": dict.fromkeys(results.VERDICTS, 0), "wall_ns": 1}
+    guest = fake.begin("xfs", run_line(), end).say(PANIC).do("exit 99").guests("xfs")
+    finish(guest)
+    assert [json.loads(line) for line in guest.jobs[0].results.read_text().splitlines()] == [
+        run_line(), end]
+    assert guest.jobs[0].why == "panic: sysrq triggered crash"
+
+
 def test_stopping_ends_the_guest(fake):
     guest = fake.begin("xfs").do("exec sleep 100").guests("xfs")
     while guest.jobs[0].began is None:

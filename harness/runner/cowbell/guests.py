@@ -191,10 +191,11 @@ def lines_of(path: Path) -> list[Line]:
 def complete(job: Job, kernel_log: Sequence[str]) -> None:
     """Add to a result file what its driver cannot write any more: fail, miss, and an end.
 
-    A file without its first line stays as it is: it says nothing of where it is from.
+    A file that has its end stays as it is, and so does one without its first line, which says
+    nothing of where it is from.
     """
     lines = lines_of(job.results)
-    if not lines:
+    if not lines or lines[-1]["kind"] == "end":
         return
     seed = lines[0].get("seed", 0)
     running = find_started(lines)
@@ -234,7 +235,9 @@ class Guests:
         self.script = folder / "guest.sh"
         self.said = folder / "vm.txt"
         self.child: subprocess.Popen[bytes] | None = None
-        self.boots = self.left_at_boot = 0
+        self.boots = 0
+        # Those for which the last guest was started.
+        self.booted: list[Job] = []
         self.seen: tuple[tuple[int, ...], ...] = ()
         self.progress_at = 0.0
         self.wedged = False
@@ -255,7 +258,8 @@ class Guests:
         if status is not None:
             self.child = None
             self.finish(exit_status(status))
-        elif seen != self.seen:
+        elif seen != self.seen or not any(job.began for job in self.booted):
+            # That a guest comes up at all is the business of cowbell vm.
             self.seen, self.progress_at = seen, time.monotonic()
         elif time.monotonic() - self.progress_at > self.stall_s:
             self.wedged = True
@@ -275,7 +279,7 @@ class Guests:
         command = [str(SCRIPT), "--kernel", self.kernel.words, "--rw", str(self.folder),
                    "--log", str(console), *self.options, "--", "/bin/sh", str(self.script)]
         self.wedged, self.seen, self.progress_at = False, (), time.monotonic()
-        self.left_at_boot = len(left)
+        self.booted = left
         with self.said.open("wb") as output:
             self.child = start(command, output)
 
@@ -293,7 +297,7 @@ class Guests:
             why = self.death(begun[0].console, said or f"cowbell vm ended with status {status}")
             for job in begun:
                 job.die(why)
-        elif len(left) == self.left_at_boot:
+        elif left == self.booted:
             # Another guest would not come up either.
             why = self.death(left[0].console, said or f"cowbell vm ended with status {status}")
             for job in left:

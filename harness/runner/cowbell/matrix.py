@@ -41,6 +41,8 @@ class Outcome:
     # What a guest's kernel complained about while no case ran; where its console is.
     complaints: Sequence[str] = ()
     console: Path | None = None
+    # Why the guest ended in it, or nothing.
+    died: str = ""
 
     @property
     def skipped(self) -> bool:
@@ -73,9 +75,7 @@ class Outcome:
         if self.verdict and not red:
             text += f", exit status {self.status}, see {self.output}" if not self.complaints \
                 else f"; the kernel complained, see {self.console}: {self.complaints[0]}"
-        elif self.results.end and "aborted" in self.results.end:
-            text += f": {self.results.end['aborted']}"
-        return text
+        return text + (f": {self.died}" if self.died else "")
 
 
 def wait_for(child: subprocess.Popen[bytes]) -> int:
@@ -142,7 +142,7 @@ def outcome_of(kernel: GuestKernel, job: Job) -> Outcome:
     output = job.output.read_text(errors="replace") if job.output.exists() else ""
     return Outcome(f"{kernel.name}/{job.filesystem.name}", status, results,
                    job.why or last_line(output), job.output,
-                   () if job.why else job.outside(), job.console)
+                   () if job.why else job.outside(), job.console, job.why)
 
 
 def outcomes_of(args: argparse.Namespace) -> Iterator[Outcome]:
