@@ -492,6 +492,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kernel", metavar="K", required=True, help="which")
     parser.add_argument("--fs", metavar="TYPE[:VARIANT]", help="a filesystem of cowbell fs")
     parser.add_argument("--second", action="store_true", help="with --fs: as cowbell fs --second")
+    parser.add_argument("--view", action="store_true", help="with --fs: as cowbell fs --view")
     parser.add_argument("--size", metavar="N", help="with --fs: as cowbell fs --size")
     parser.add_argument("--rw", metavar="DIR", type=Path, action="append", default=[],
                         help="a folder that the guest may write to")
@@ -513,7 +514,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UsageError("either a command or -i is needed: cowbell vm --kernel 6.12 -- uname -r")
     if args.fs:
         find_filesystem(args.fs)
-        options = [*(["--second"] if args.second else []),
+        options = [*(["--second"] if args.second else []), *(["--view"] if args.view else []),
                    *(["--size", args.size] if args.size else [])]
         args.command = [str(fs.SCRIPT), args.fs, *options, "--", *args.command]
     return args
