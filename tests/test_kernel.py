@@ -328,6 +328,8 @@ def test_a_built_tree(tmp_path, cache):
         found.append(kernel)
     # The last build's modules may still be in use, those before it are gone.
     assert [kernel.image.exists() for kernel in (builtin, *found)] == [False, True, True]
+    os.utime(tree / "b.ko", (1, 1))
+    assert kernels.find_kernel(str(tree)).modules != kernel.modules
     assert kernel.version < version_of("6.19") and kernel.origin == "tree"
     assert kernels.cached() == {}
 
