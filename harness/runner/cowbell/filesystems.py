@@ -54,7 +54,7 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     ImageFilesystem("ocfs2", "ocfs2 that shares blocks, on one machine", "ocfs2",
                     ("mkfs.ocfs2", "-q", "-M", "local",
                      "--fs-features=local,refcount,xattr,unwritten"),
-                    ("fsck.ocfs2", "-f", "-n"), least_bytes=128 * MIB),
+                    ("fsck.ocfs2", "-f", "-n"), least_bytes=128 * MIB, direct=True),
     ImageFilesystem("f2fs", "f2fs as mkfs.f2fs makes it; it cannot share blocks", "f2fs",
                     ("mkfs.f2fs", "-q"), ("fsck.f2fs", "--dry-run"), least_bytes=64 * MIB),
     ImageFilesystem("bcachefs", "bcachefs as bcachefs format makes it", "bcachefs",
