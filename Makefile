@@ -250,20 +250,21 @@ race-mutants: $(BUILD)/cowbell $(BUILD)/libcowbell-mutants.so	## bugs of races, 
 		--cowbell $(BUILD)/cowbell --dir '{dir}' $(if $(SEED),--seed $(SEED)) \
 		$(if $(REPEAT),--repeat $(REPEAT)) $(foreach name,$(MUTANT),'$(name)')
 
-## Truth of verdicts: COMPARISONS=1000 ROUNDS=20
+## Truth of verdicts: COMPARISONS=1000 ROUNDS=80
 
 COMPARISONS ?= 1000
-ROUNDS ?= 20
+ROUNDS ?= 80
 
 $(BUILD)/verdicts: $(BUILD)/obj/tests/verdicts/simulate.o $(filter-out $(BUILD)/obj/$(MAIN).o,$(OBJECTS))
 	$(say) LINK $@
 	$(Q)$(CC) $(PLAIN_FLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 .PHONY: verdicts
-verdicts: $(BUILD)/verdicts $(BUILD)/cowbell $(BUILD)/libcowbell-mutants.so	## how often compare is right; with ROUNDS=0 only simulated
+verdicts: $(BUILD)/verdicts $(BUILD)/cowbell $(BUILD)/libcowbell-mutants.so	## how often compare and gate are right; with ROUNDS=0 only simulated
 	$(BUILD)/verdicts $(COMPARISONS)
 	@[ $(ROUNDS) = 0 ] || harness/runner/cowbell-fs xfs -- tests/verdicts/measure --build $(BUILD) \
 		--rounds $(ROUNDS)
+	@[ $(ROUNDS) = 0 ] || harness/runner/cowbell-fs xfs -- tests/verdicts/decide --build $(BUILD)
 
 ## Checks, each of which ci/check runs too
 

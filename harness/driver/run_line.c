@@ -62,6 +62,8 @@ json_t *run_line(const struct run_line *r)
 		json_object_set_new(line, "dir2", text(r->dir2));
 		json_object_set_new(line, "second_filesystem", filesystem(r->probe2));
 	}
+	if (r->view)
+		json_object_set_new(line, "view", text(r->view));
 	json_object_set_new(line, "machine", machine_hardware());
 	json_object_set_new(line, "seed", number(r->seed));
 	json_object_set_new(line, "jobs", number(r->jobs));

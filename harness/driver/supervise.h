@@ -41,6 +41,8 @@ struct supervise {
 	const char *const *hooks;
 	/** @dir, @dir2: run folders; @dir2 is NULL if there is no second directory */
 	struct workdir *dir, *dir2;
+	/** @view: the run folder as another mount shows it (workdir_view()), or NULL */
+	struct workdir *view;
 	const struct probe *probe;
 	/** @quirks: list made by quirk_load(); @place: where we are */
 	const json_t *quirks;

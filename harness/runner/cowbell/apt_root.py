@@ -6,6 +6,7 @@ configuration, each time anew, is the mirror, the keyring, and how it is reached
 apt itself verifies the signature of the lists, and each package by the hash that they name.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -13,10 +14,10 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, Sequence
-from urllib.parse import unquote
+from typing import Iterable, Iterator, Sequence
 
 from . import kernel
+from .command import ENDING
 from .tools import TOOL_PATH, RunnerError, Unsupported, find_tool, last_line
 
 ARCHITECTURE = "amd64"
@@ -57,6 +58,15 @@ class Package:
     depends: str
 
 
+def end_group(child: subprocess.Popen[bytes] | None) -> None:
+    """Kill a program and all that it started, and see them gone."""
+    if child:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        # Ends only when no one has the pipe open any more.
+        child.communicate()
+
+
 def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
                **more: str) -> subprocess.CompletedProcess[bytes]:
     """Run a program with `more` in its environment; output and errors are its .stdout.
@@ -67,30 +77,47 @@ def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
     path = find_tool(str(command[0]))
     if path is None:
         raise Unsupported(f"{command[0]} is not installed")
-    parent = os.getpid()
-    with subprocess.Popen(
-            (path, *command[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-            env={**os.environ, "PATH": TOOL_PATH, "LC_ALL": "C", **more},
-            preexec_fn=lambda: kernel.die_with_parent(parent, signal.SIGTERM)) as child:
+    parent, child = os.getpid(), None
+
+    def prepare() -> None:
+        kernel.die_with_parent(parent, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        # Interrupted before it is known here, it would be left alone.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
-            output, _ = child.communicate(timeout=seconds)
-        except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)
-            # Ends only when no one has the pipe open any more.
-            child.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise RunnerError(f"{command[0]} did not end within {seconds} s") from None
-            raise
+            child = subprocess.Popen(
+                (path, *command[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
+                env={**os.environ, "PATH": TOOL_PATH, "LC_ALL": "C", **more})
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        output, _ = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        end_group(child)
+        raise RunnerError(f"{command[0]} did not end within {seconds} s") from None
+    except BaseException:
+        end_group(child)
+        raise
     return subprocess.CompletedProcess(command, child.returncode, output)
 
 
+def reason(output: bytes, status: int) -> str:
+    """Why a program failed, in one line of its output: the first that says so, or the last."""
+    text = output.decode(errors="replace")
+    for pattern in (r".*No space left on device.*", r"(?<=^E: ).*", r"(?<=^W: ).*", r"^tar: .*"):
+        found = re.search(pattern, text, re.MULTILINE)
+        if found:
+            return " ".join(found[0].split())
+    return last_line(text) or f"exit status {status}"
+
+
 def checked(command: Sequence[str | Path], what: str, **more: str) -> bytes:
-    """The output of a program that must succeed. Raises RunnerError: `what`, and its last line."""
+    """The output of a program that must succeed. Raises RunnerError: `what`, and the reason."""
     done = run_to_end(command, **more)
     if done.returncode != 0:
-        said = last_line(done.stdout.decode(errors="replace"))
-        raise RunnerError(f"{what}: {said or f'exit status {done.returncode}'}")
+        raise RunnerError(f"{what}: {reason(done.stdout, done.returncode)}")
     return done.stdout
 
 
@@ -140,7 +167,7 @@ def read_one_line(text: str) -> Iterator[Source]:
         found = ONE_LINE.match(line.strip())
         if found:
             options = dict(word.partition("=")[::2] for word in (found["options"] or "").split())
-            yield Source(unquote(found["uri"]), found["suite"],
+            yield Source(found["uri"], found["suite"],
                          tuple(found["components"].split()),
                          options.get("signed-by", "").replace(",", " "))
 
@@ -205,9 +232,10 @@ Acquire::Check-Valid-Until "false";
 Acquire::AllowInsecureRepositories "false";
 Acquire::AllowWeakRepositories "false";
 Acquire::PDiffs "false";
-Acquire::Retries "2";
-Acquire::http::Timeout "20";
-Acquire::https::Timeout "20";
+Acquire::Retries "1";
+Acquire::Retries::Delay "false";
+Acquire::http::Timeout "15";
+Acquire::https::Timeout "15";
 APT::Get::AllowUnauthenticated "false";
 APT::Update::Error-Mode "any";
 """
@@ -262,31 +290,29 @@ class AptRoot:
         self.folder = folder
         self.configuration = folder / "apt.conf"
 
-    def prepare(self, suites: Sequence[str]) -> None:
-        """Write what apt needs. Raises RunnerError, and OSError for a folder that is full."""
+    def prepare(self) -> None:
+        """Write what apt needs but its sources. Raises OSError, as for a folder that is full."""
         for name in ("state/lists/partial", "cache/archives/partial", "sources", "log"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "state/status").write_text("")
-        (self.folder / "sources/kernels.sources").write_text(
-            source_stanzas(suites, machine_sources()))
         self.configuration.write_text(
             CONFIGURATION.format(root=self.folder, architecture=ARCHITECTURE))
 
-    def update(self, suites: Sequence[str], warn: Callable[[str], None]) -> None:
-        """Get the signed lists of these suites, all that can be had.
+    def update(self, suites: Sequence[str]) -> str:
+        """Get the signed lists of these suites; why some cannot be had, or nothing.
 
-        Warns of what cannot. Raises RunnerError if none can.
+        Raises RunnerError if the mirror cannot be reached.
         """
-        self.prepare(suites)
+        text = source_stanzas(suites, machine_sources())
+        self.prepare()
+        (self.folder / "sources/kernels.sources").write_text(text)
         done = run_to_end(["apt-get", "-c", self.configuration, "-q", "update"])
-        lines = done.stdout.decode(errors="replace").splitlines()
-        wrong = [line[2:].strip() for line in lines if line[:2] in ("E:", "W:")]
         if done.returncode == 0:
-            return
-        reason = wrong[0] if wrong else last_line("\n".join(lines))
-        if not any(re.match(r"(Get|Hit):\d", line) for line in lines):
-            raise RunnerError(f"no package list can be had: {reason}")
-        warn(f"not every package list can be had: {reason}")
+            return ""
+        why = reason(done.stdout, done.returncode)
+        if not re.search(rb"^(Get|Hit):\d", done.stdout, re.MULTILINE):
+            raise RunnerError(f"no package list can be had: {why}")
+        return f"not every package list can be had: {why}"
 
     def packages(self, prefix: str) -> list[Package]:
         """The packages of all lists whose names begin with `prefix`. Raises RunnerError."""
@@ -303,10 +329,16 @@ class AptRoot:
 
     def download(self, package: Package, folder: Path) -> Path:
         """Get a package into a folder, its hash verified; where it is. Raises RunnerError."""
+        self.prepare()
         path = folder / f"{package.name}.deb"
-        checked([APT_HELPER, "-c", self.configuration, "download-file", package.uri, path,
-                 f"SHA256:{package.sha256}"], f"{package.name} {package.version}")
+        what = f"{package.name} {package.version}"
+        try:
+            checked([APT_HELPER, "-c", self.configuration, "download-file", package.uri, path,
+                     f"SHA256:{package.sha256}"], what)
+        except RunnerError as error:
+            hint = "; --refresh reads the package lists anew" if "404" in str(error) else ""
+            raise RunnerError(f"{error}{hint}") from None
         if path.stat().st_size != package.size_bytes:
-            raise RunnerError(f"{package.name} {package.version}: {path.stat().st_size} bytes came, "
+            raise RunnerError(f"{what}: {path.stat().st_size} bytes came, "
                               f"not the {package.size_bytes} of the package list")
         return path

@@ -38,9 +38,9 @@ def driver_command(driver: Path, filesystem: Filesystem, results: Path, *more: s
     """The command that makes two filesystems and runs the driver on them, results into a file."""
     log = ["--check-log", str(check_log)] if check_log else []
     hook = [word for name in filesystem.hooks for word in ("--hook", f"{name}={{{name}}}")]
-    return [str(fs.SCRIPT), filesystem.name, "--second", *log, "--",
-            str(driver), "run", "--dedicated", "--dir", "{dir}", "--dir2", "{dir2}", *hook,
-            "--json", str(results), *more]
+    return [str(fs.SCRIPT), filesystem.name, "--second", "--view", *log, "--",
+            str(driver), "run", "--dedicated", "--dir", "{dir}", "--dir2", "{dir2}", "--view",
+            "{view}", *hook, "--json", str(results), *more]
 
 
 def start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:

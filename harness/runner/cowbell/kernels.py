@@ -122,6 +122,7 @@ def version_of(text: str) -> tuple[int, ...]:
 
 def names(text: str, entry: Entry) -> bool:
     """Whether a text says this kernel: its release, its version, or how one of them begins."""
+    text = text.replace("~", "-")
     for full in (entry.release, entry.title.replace("~", "-")):
         if full == text or full.startswith(text) and not full[len(text)].isdigit():
             return True
@@ -140,8 +141,30 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise what goes wrong with files, as in a folder that is full, as RunnerError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunnerError(f"{error.filename}: {error.strerror}" if error.filename
+                          else f"{cache_folder()}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
 def locked(cache: Path) -> Iterator[None]:
-    """Be the only one who changes the cache; what a killed run left half-written is removed."""
+    """Be the only one who changes the cache; what a killed run left half-written is removed.
+
+    Raises RunnerError for all that goes wrong with it.
+    """
+    with plain_errors(), lock_of(cache):
+        for left in cache.glob(".new-*"):
+            shutil.rmtree(left)
+        yield
+
+
+@contextlib.contextmanager
+def lock_of(cache: Path) -> Iterator[None]:
+    """Wait for one's turn to change the cache. Raises OSError."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as file:
         try:
@@ -149,8 +172,6 @@ def locked(cache: Path) -> Iterator[None]:
         except BlockingIOError:
             complain(NAME, f"waiting for another one that changes {cache}")
             fcntl.flock(file, fcntl.LOCK_EX)
-        for left in cache.glob(".new-*"):
-            shutil.rmtree(left)
         yield
 
 
@@ -266,6 +287,19 @@ def complete(folder: Path, title: str, origin: str) -> None:
                                        "size_bytes": size_of(folder)})
 
 
+def tree_state(tree: Path) -> str:
+    """A digest that changes when the image or a module of a tree is built anew."""
+    order = tree / "modules.order"
+    lines = order.read_text().splitlines() if order.is_file() else []
+    # "kernel/fs/xfs/xfs.ko" or, since 6.3, "fs/xfs/xfs.o"
+    modules = [(tree / line.removeprefix("kernel/")).with_suffix(".ko") for line in lines]
+    digest = hashlib.sha256()
+    for file in (tree / "arch/x86/boot/bzImage", order, *modules):
+        if file.is_file():
+            digest.update(f"{file} {file.stat().st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:12]
+
+
 def built_kernel(tree: Path) -> Kernel:
     """The kernel built in a tree, its modules installed into the cache. Raises RunnerError."""
     tree = tree.resolve()
@@ -274,21 +308,24 @@ def built_kernel(tree: Path) -> Kernel:
         raise UsageError(f"{tree} has no arch/x86/boot/bzImage: no kernel was built there")
     banner = read_banner(image)
     release = banner.split()[0]
-    order = tree / "modules.order"
     cache = cache_folder()
-    key = f"{tree.name}-{hashlib.sha256(str(tree).encode()).hexdigest()[:12]}"
-    kept = cache / "trees" / key
+    builds = cache / "trees" / f"{tree.name}-{hashlib.sha256(str(tree).encode()).hexdigest()[:12]}"
+    kept = builds / tree_state(tree)
     with locked(cache), tempfile.TemporaryDirectory(prefix=".new-", dir=cache) as temporary:
-        new = Path(temporary) / key
+        if kept.exists():
+            return load_kernel(kept)[0]
+        new = Path(temporary) / "record"
         (new / "boot").mkdir(parents=True)
         shutil.copy(image, new / "boot" / f"vmlinuz-{release}")
+        order = tree / "modules.order"
         if order.is_file() and order.stat().st_size:
             checked(["make", "-C", tree, "modules_install", f"INSTALL_MOD_PATH={new}",
                      "INSTALL_MOD_STRIP=1"], f"make modules_install in {tree}")
         complete(new, banner_title(banner), "tree")
-        kept.parent.mkdir(exist_ok=True)
-        if kept.exists():
-            kept.rename(Path(temporary) / "old")
+        builds.mkdir(parents=True, exist_ok=True)
+        # A guest may still be running with the modules of the last build.
+        for old in sorted(builds.iterdir(), key=lambda path: path.stat().st_mtime)[:-1]:
+            shutil.rmtree(old)
         new.rename(kept)
     return load_kernel(kept)[0]
 
@@ -321,12 +358,14 @@ def package_index(refresh: bool = False) -> list[Package]:
     with locked(cache):
         try:
             apt = AptRoot(cache / "apt")
-            apt.update([name for parts in SUITES.values() for name in parts],
-                       lambda text: complain(NAME, text))
-            packages = [package for package in apt.packages("linux-")
-                        if package.name == METAPACKAGE or PACKAGE.fullmatch(package.name)]
-            if not packages:
-                raise RunnerError("the mirror has no kernel")
+            missing = apt.update([name for parts in SUITES.values() for name in parts])
+            found = [package for package in apt.packages("linux-")
+                     if package.name == METAPACKAGE or PACKAGE.fullmatch(package.name)]
+            if not found:
+                raise RunnerError(missing or "the mirror has no kernel")
+            if missing:
+                complain(NAME, missing)
+            packages = found
             save_json(path, [asdict(package) for package in packages])
         except RunnerError as error:
             if refresh or not packages:
@@ -445,17 +484,24 @@ def available(*, refresh: bool = False, offline: bool = False,
     return entries
 
 
+def short(entry: Entry) -> str:
+    """The version of the source without that of the package: 6.1.192, 7.3-rc7."""
+    return re.split(r"-(?!rc)", entry.title.replace("~rc", "-rc"))[0]
+
+
 def unknown(text: str, entries: Sequence[Entry]) -> UsageError:
     """The error that says which kernels are near one that there is none of."""
+    if text in SUITES:
+        return UsageError(f"the mirror has no kernel of {text}")
     try:
         wanted = version_of(text if "." in text else f"{text}.0")
     except UsageError:
         return UsageError(f"there is no kernel {text}; a version, a path, or a suite ("
                           f"{', '.join(SUITES)}) names one")
     plain = [entry for entry in entries if not OTHER_FLAVOUR.search(entry.release)]
-    older = [entry.title for entry in plain if entry.version < wanted]
-    newer = [entry.title for entry in plain if entry.version >= wanted]
-    near = list(dict.fromkeys([*older[-2:], *newer[:2]]))
+    older = list(dict.fromkeys(short(entry) for entry in plain if entry.version < wanted))
+    newer = list(dict.fromkeys(short(entry) for entry in plain if entry.version >= wanted))
+    near = [*older[-2:], *newer[:2]]
     return UsageError(f"there is no kernel {text}; near it are {', '.join(near)}" if near
                       else f"there is no kernel {text}, nor any other")
 
@@ -499,7 +545,7 @@ def unpack(packages: Sequence[Package], apt: AptRoot, scratch: Path) -> Path:
 
 
 def fetch(entry: Entry) -> Kernel:
-    """Get a kernel into the cache, unless it is there. Raises RunnerError; OSError if full."""
+    """Get a kernel into the cache, unless it is there. Raises RunnerError."""
     cache = cache_folder()
     with locked(cache):
         if entry.release in cached():
@@ -511,7 +557,12 @@ def fetch(entry: Entry) -> Kernel:
                               f"it is unpacked, {free // MIB} MiB are free")
         complain(NAME, f"fetching {entry.release}, {entry.size_bytes // MIB} MiB")
         with tempfile.TemporaryDirectory(prefix=".new-", dir=cache) as temporary:
-            record = unpack(entry.packages, AptRoot(cache / "apt"), Path(temporary))
+            try:
+                record = unpack(entry.packages, AptRoot(cache / "apt"), Path(temporary))
+            except RunnerError as error:
+                if shutil.disk_usage(cache).free < MIB:
+                    raise RunnerError(f"{cache} is full: {error}") from None
+                raise
             main = entry.packages[0]
             complete(record, entry.title, f"{main.name} {main.version}")
             kernel, _ = load_kernel(record)
@@ -530,10 +581,9 @@ def find_kernel(text: str, refresh: bool = False) -> Kernel:
     if not text or text == "host":
         raise UsageError(f"{text!r} names no kernel that could be booted")
     path = Path(text.partition(",")[0])
-    if path.is_dir() and not VERSION.match(text) and text not in SUITES:
-        return built_kernel(path)
-    if "/" in text or "," in text:
-        return given_kernel(text)
+    is_name = VERSION.match(text) or text in SUITES
+    if "/" in text or "," in text or path.exists() and not is_name:
+        return built_kernel(path) if path.is_dir() else given_kernel(text)
     here = local()
     entries = [entry for _, entry in here.values()]
     entry = None if refresh else choose(text, entries)

@@ -148,14 +148,16 @@ def repeat_command(run: Line, case: Line, variant: str) -> str:
         return command
     hooks = [words[i + 1].partition("=") for i in range(len(words) - 1) if words[i] == "--hook"]
     for text, name in (*((what, name) for name, _, what in hooks),
-                       (option_value(words, "--dir2"), "dir2"), (directory, "dir")):
+                       (option_value(words, "--dir2"), "dir2"),
+                       (option_value(words, "--view"), "view"), (directory, "dir")):
         if text:
             command = command.replace(text, f"{{{name}}}")
-    second = " --second" if "{dir2}" in command else ""
+    wanted = "".join(option for option, name in ((" --second", "{dir2}"), (" --view", "{view}"))
+                     if name in command)
     if "vm" in run:
         release = shlex.quote(str(run.get("kernel", {}).get("release", "")))
-        return f"cowbell vm --kernel {release} --fs {shlex.quote(variant)}{second} -- {command}"
-    return f"cowbell fs {shlex.quote(variant)}{second} -- {command}"
+        return f"cowbell vm --kernel {release} --fs {shlex.quote(variant)}{wanted} -- {command}"
+    return f"cowbell fs {shlex.quote(variant)}{wanted} -- {command}"
 
 
 def option_value(words: list[str], option: str) -> str:

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a case shows on a kernel: running it in a guest, and what a bisection reads from it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable, Sequence
+
+from . import vm
+from .driver import driver_command
+from .filesystems import Filesystem
+from .kernels import Kernel
+from .mutants import list_points
+from .results import Line, ResultFile, read_results
+from .tools import EXIT_USAGE, RunnerError, Unsupported, UsageError, last_line
+
+# What a verdict says of the filesystem, whatever a quirk expected of it; the others say nothing.
+MEANING = {"fail": "fail", "xfail": "fail", "pass": "pass", "xpass": "pass", "done": "done"}
+# Measured, so never the same twice.
+MEASURED = "_ns"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is run on a kernel."""
+
+    driver: Path
+    filesystem: Filesystem
+    # A case, or one of its points.
+    case: str
+    # The points that it names.
+    points: tuple[str, ...]
+    # How often.
+    rounds: int = 1
+    # Whether to run all rounds although one has failed.
+    all_rounds: bool = False
+    seed: str = ""
+    budget: str = ""
+    # Of the guest, in seconds.
+    timeout_s: float | None = None
+
+    def command(self, results: Path, damage: Path) -> list[str]:
+        """The command for the guest."""
+        more = ["--jobs", "1", "--repeat", str(self.rounds)]
+        more += [] if self.all_rounds else ["--stop-on-fail"]
+        more += ["--seed", self.seed] if self.seed else []
+        more += ["--budget", self.budget] if self.budget else []
+        return driver_command(self.driver, self.filesystem, results, *more, self.case,
+                              check_log=damage)
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a case showed: verdicts, and what was observed."""
+
+    # "fail", "pass", "done": the worst of all points and rounds.
+    verdict: str
+    # Why it failed.
+    reason: str
+    # What was observed and answered, by point and name.
+    values: tuple[tuple[str, str], ...]
+    # What two kernels must have alike to behave alike.
+    key: tuple[object, ...]
+    # How many points were skipped.
+    skipped: int
+
+    def text(self) -> str:
+        """In one line."""
+        seen = ", ".join(str(part) for part in self.key[1:]) if len(self.key) < 4 else ""
+        more = f" ({self.skipped} points skipped)" if self.skipped else ""
+        return f"{self.verdict:<4}  {self.reason or seen}".rstrip() + more
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A behaviour, or why none can be told."""
+
+    behaviour: Behaviour | None
+    why: str = ""
+    # The results, if there are any.
+    cases: Sequence[Line] = ()
+    # Whether the case began to run.
+    began: bool = False
+
+    def text(self) -> str:
+        """In one line."""
+        return self.behaviour.text() if self.behaviour else f"cannot tell: {self.why}"
+
+
+def find_points(driver: Path, case: str) -> tuple[str, ...]:
+    """The names of the points of a case. Raises UsageError if there is none."""
+    try:
+        return tuple(point.name for point in list_points(driver, [case]))
+    except UsageError as error:
+        raise UsageError(str(error).removeprefix("cowbell: ")) from None
+
+
+def as_text(value: object) -> str:
+    """A value of a result as a reader wants it."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def values_of(line: Line) -> dict[str, str]:
+    """What a result says that was observed and answered, by name; nothing that was measured."""
+    seen = {**line.get("answers", {}), **line.get("observed", {})}
+    # An answer whose step is observed is there twice.
+    doubles = {f" {name}" for name in line.get("observed", {})}
+    return {name: as_text(value) for name, value in seen.items()
+            if not name.endswith(MEASURED) and not any(name.endswith(end) for end in doubles)}
+
+
+def collect(lines: Iterable[Line], observe: str) -> tuple[dict[str, set[str]], set[str]]:
+    """Values of all rounds by "point: name"; and those names that tell behaviours apart."""
+    values: dict[str, set[str]] = {}
+    telling = set()
+    for line in lines:
+        for name, value in values_of(line).items():
+            full = f"{line['case']}: {name}"
+            values.setdefault(full, set()).add(value)
+            if name == observe or not observe and line["strength"] == "observe":
+                telling.add(full)
+    return values, telling
+
+
+def skip_reasons(lines: Iterable[Line]) -> str:
+    """Why points were skipped."""
+    return "; ".join(dict.fromkeys(line.get("reason", "skipped") for line in lines))
+
+
+def judge(lines: Sequence[Line], observe: str = "", damage: str = "") -> Finding:
+    """What the results of one case on one kernel say.
+
+    One fail decides, in whatever point and round. `observe` names what of observed and answers
+    tells behaviours apart; without it all that cases of strength observe say does. `damage` is what
+    fsck said, if it did.
+    """
+    found = {MEANING.get(line["verdict"], line["verdict"]): line for line in reversed(lines)}
+    if not found and not damage:
+        return Finding(None, "no results")
+    verdict = next((word for word in ("fail", "error", "miss", "pass", "done") if word in found),
+                   "skip")
+    reason = found[verdict].get("reason", "") if verdict in ("fail", "error", "miss") else ""
+    if damage and verdict != "fail":
+        verdict, reason = "fail", f"damaged: {last_line(damage)}"
+    if verdict in ("error", "miss"):
+        return Finding(None, f"{verdict}: {reason}", lines, True)
+    skipped = [line for line in lines if line["verdict"] == "skip"]
+    if verdict == "skip":
+        return Finding(None, f"skipped: {skip_reasons(skipped)}", lines, True)
+    values, telling = collect(lines, observe)
+    if observe and not telling and verdict != "fail":
+        return Finding(None, f"nothing observed is called {observe}", lines, True)
+    flat = {name: " or ".join(sorted(seen)) for name, seen in sorted(values.items())}
+    shown = [f"{name} {value}" for name, value in flat.items() if name in telling]
+    if not observe:
+        shown += [f"{line['case']} skipped" for line in skipped if line["strength"] == "observe"]
+    return Finding(Behaviour(verdict, reason, tuple(flat.items()), (verdict, *shown),
+                             len(skipped)), "", lines, True)
+
+
+def death_lines(results: ResultFile, points: Sequence[str], why: str) -> list[Line]:
+    """The lines that a driver could not write since its guest had died: why, and what is missing.
+
+    The first point without a result is the one that ran.
+    """
+    done = {line["case"] for line in results.cases}
+    missing = [point for point in points if point not in done] or [points[-1]]
+    lines = []
+    for point in missing:
+        verdict, reason = ("miss", "the guest had died") if lines else ("fail", why)
+        lines.append({"kind": "case", "case": point, "strength": "must", "verdict": verdict,
+                      "reason": reason, "seed": results.run["seed"]})
+    results.cases += lines
+    return [*lines, {"kind": "end", "counts": results.counts(), "wall_ns": 0, "aborted": why}]
+
+
+def add_death(path: Path, points: Sequence[str], why: str) -> None:
+    """Complete the result file of a guest that died."""
+    results = read_results(path)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    # What is only half there is no line.
+    whole = text[:text.rfind("\n") + 1]
+    lines = death_lines(results, points, why)
+    path.write_text(whole + "".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a trial leaves in its folder."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        """The driver's results."""
+        return self.folder / "results.jsonl"
+
+    @property
+    def damage(self) -> Path:
+        """What fsck said, if anything was wrong."""
+        return self.folder / "damage.txt"
+
+    @property
+    def console(self) -> Path:
+        """What the kernel said."""
+        return self.folder / "console.txt"
+
+    @property
+    def output(self) -> Path:
+        """What the driver printed."""
+        return self.folder / "output.txt"
+
+
+def read_finding(path: Path, observe: str, damage: Path) -> Finding:
+    """What a result file says. Raises UsageError for one that is none."""
+    results = read_results(path)
+    if results.flaw() and not (results.end and "stopped" in results.end):
+        return Finding(None, results.flaw(), results.cases, True)
+    return judge(results.cases, observe, damage.read_text() if damage.exists() else "")
+
+
+def run_trial(kernel: Kernel, trial: Trial, files: Files, observe: str = "") -> Finding:
+    """Boot a kernel and run the case there; all that comes of it goes into a folder.
+
+    Raises RunnerError for a fault of the harness, Interrupted.
+    """
+    settings = vm.Settings(writable=[files.folder], timeout_s=trial.timeout_s, log=files.console)
+    with files.output.open("wb") as output:
+        def write(data: bytes) -> None:
+            output.write(data)
+        try:
+            outcome = vm.boot(kernel, trial.command(files.results, files.damage), settings,
+                              write, write)
+        except Unsupported as error:
+            return Finding(None, str(error))
+    said = last_line(files.output.read_text(errors="replace"))
+    began = files.results.exists() and files.results.stat().st_size > 0
+    if outcome.timed_out:
+        return Finding(None, f"no end after {trial.timeout_s:g} s", began=began)
+    panicked = any(death in outcome.died for death in vm.DEATHS)
+    if outcome.status is None and not (began and panicked):
+        return Finding(None, outcome.died, began=began)
+    if outcome.status is None:
+        add_death(files.results, trial.points, f"the guest died: {outcome.died}")
+    elif not began:
+        if outcome.status == EXIT_USAGE:
+            raise RunnerError(f"in the guest: {said}")
+        return Finding(None, f"no results, exit status {outcome.status}: {said}")
+    return read_finding(files.results, observe, files.damage)

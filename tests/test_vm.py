@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""cowbell vm: what goes in, what comes out, and that nothing stays, whatever the guest does."""
+
+import contextlib
+import os
+import pty
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cowbell import initramfs, kernels, vm
+from cowbell.kernel import wait_until
+from cowbell.tools import Unsupported, UsageError, find_tool
+
+SCRIPT = Path(vm.__file__).resolve().parent.parent / "cowbell-vm"
+CACHED = sorted((kernel for kernel, _ in kernels.cached().values()),
+                key=lambda kernel: kernel.version)
+GUEST_SECONDS = 240
+needs_guest = pytest.mark.skipif(
+    not (CACHED and find_tool(vm.QEMU) and find_tool("busybox")),
+    reason="guests need QEMU, busybox and a kernel: cowbell kernel get 6.12")
+
+
+# What goes in
+
+def make_kernel(folder, dep="", builtin="", files=()):
+    """A kernel whose modules are a few files."""
+    modules = folder / "lib/modules/6.99.0"
+    modules.mkdir(parents=True)
+    (modules / "modules.dep").write_text(dep)
+    (modules / "modules.builtin").write_text(builtin)
+    for name in files:
+        (modules / name).parent.mkdir(parents=True, exist_ok=True)
+        (modules / name).write_bytes(b"module " + name.encode())
+    (folder / "vmlinuz-6.99.0").write_bytes(b"kernel")
+    return kernels.Kernel("6.99.0", (6, 99), folder / "vmlinuz-6.99.0", modules, "test")
+
+
+def test_modules_come_after_what_they_need(tmp_path):
+    """As depmod says it, the last of what is needed first; what is built in is left out."""
+    kernel = make_kernel(tmp_path, "kernel/a-top.ko: kernel/b.ko kernel/c.ko\n"
+                                   "kernel/b.ko: kernel/c.ko\nkernel/c.ko:\n",
+                         "kernel/builtin-one.ko\n")
+    found = initramfs.module_files(kernel, ("b", "a_top", "builtin_one"))
+    assert [path.name for path in found] == ["c.ko", "b.ko", "a-top.ko"]
+
+
+def test_a_module_that_is_not_there_is_named(tmp_path):
+    """A kernel without 9p cannot be used, and the line says why."""
+    kernel = make_kernel(tmp_path)
+    with pytest.raises(Unsupported, match="6.99.0 has no module 9p"):
+        initramfs.module_files(kernel, ("9p",))
+
+
+@pytest.mark.parametrize("suffix, tool", [("", None), (".xz", "xz"), (".gz", "gzip"),
+                                          (".zst", "zstd")])
+def test_packed_modules_are_unpacked(tmp_path, suffix, tool):
+    """Whatever distributions pack them with."""
+    path = tmp_path / "m.ko"
+    path.write_bytes(b"content" * 100)
+    if tool:
+        if not find_tool(tool):
+            pytest.skip(f"{tool} is not installed")
+        with open(f"{path}{suffix}", "wb") as packed:
+            subprocess.run((tool, "-qc", path), stdout=packed, check=True)
+    assert initramfs.plain_module(Path(f"{path}{suffix}")) == b"content" * 100
+
+
+def test_a_corrupt_module_is_named(tmp_path):
+    """One line with the file."""
+    path = tmp_path / "m.ko.xz"
+    path.write_bytes(b"no xz")
+    with pytest.raises(Exception, match="m.ko.xz"):
+        initramfs.plain_module(path)
+
+
+@pytest.mark.skipif(not find_tool("busybox"), reason="busybox is not installed")
+def test_archive_is_one_that_cpio_reads(tmp_path):
+    """Names, modes and contents come back from busybox's cpio."""
+    archive = initramfs.Archive()
+    archive.add("d", stat.S_IFDIR | 0o755)
+    archive.add("d/f", stat.S_IFREG | 0o644, b"12345")
+    archive.add("d/empty", stat.S_IFREG | 0o755)
+    subprocess.run((find_tool("busybox"), "cpio", "-id"), input=archive.end(), cwd=tmp_path,
+                   check=True, capture_output=True)
+    assert (tmp_path / "d/f").read_bytes() == b"12345"
+    assert stat.S_IMODE((tmp_path / "d/empty").stat().st_mode) == 0o755
+
+
+def test_busybox_that_needs_libraries_is_refused(tmp_path, monkeypatch):
+    """It could not start where there is nothing else."""
+    shutil.copy("/bin/true", tmp_path / "busybox")
+    monkeypatch.setattr(initramfs, "find_tool", lambda _: str(tmp_path / "busybox"))
+    with pytest.raises(Unsupported, match="needs libraries"):
+        initramfs.find_busybox()
+
+
+# What comes out
+
+def test_stream_finds_marks_wherever_it_is_cut():
+    """All bytes between the marks and no others, one by one and all at once."""
+    whole = b"boot noise\ncowbell-T ready\nhello\ncow\ncowbell-\x00bell-T\ncowbell-T exit 7\n"
+    for step in (1, 2, 3, 7, len(whole)):
+        got = []
+        stream = vm.Stream("cowbell-T", got.append)
+        for at in range(0, len(whole), step):
+            stream.feed(whole[at:at + step])
+        stream.end()
+        assert b"".join(got) == b"hello\ncow\ncowbell-\x00bell-T\n"
+        assert (stream.ready, stream.status) == (True, 7)
+
+
+def test_stream_of_a_guest_that_died_gives_all_there_is():
+    """Nothing is held back at the end."""
+    got = []
+    stream = vm.Stream("cowbell-T", got.append)
+    stream.feed(b"cowbell-T ready\nlast words cowb")
+    stream.end()
+    assert b"".join(got) == b"last words cowb" and stream.status is None
+
+
+PANIC = """\
+[    5.1] sysrq: Trigger a crash
+[    5.2] Kernel panic - not syncing: sysrq triggered crash
+[    5.3] Call Trace:
+[    5.4]  panic+0x1/0x2
+[    5.5] ---[ end Kernel panic - not syncing: sysrq triggered crash ]---
+"""
+OOPS = """\
+[    1.0] all is well
+[    2.0] BUG: kernel NULL pointer dereference, address: 0000000000000000
+[    2.1] Oops: 0000 [#1] PREEMPT SMP
+[    2.2] ---[ end trace 0000000000000000 ]---
+[    3.0] all is well again
+[    4.0] INFO: task cowbell:77 blocked for more than 120 seconds.
+"""
+
+
+def test_complaints_of_the_kernel_are_kept_as_text():
+    """Each with the lines that belong to it, and only a panic is the end."""
+    console = vm.Console(None)
+    for byte in OOPS.encode():
+        console.feed(bytes((byte,)))
+    first, second = console.complaints()
+    assert first.splitlines() == OOPS.splitlines()[1:4]
+    assert "blocked for more than 120" in second and not console.died
+    console.feed(PANIC.encode())
+    assert console.died == "Kernel panic - not syncing: sysrq triggered crash"
+    assert console.complaints()[-1].splitlines()[-1].endswith("crash ]---")
+
+
+@pytest.mark.parametrize("words, why", [
+    (["--kernel", "6.12"], "either a command or -i"),
+    (["--kernel", "6.12", "-i", "--", "true"], "either a command or -i"),
+    (["--kernel", "6.12", "--fs", "xfz", "--", "true"], "there is no filesystem xfz"),
+    (["--kernel", "6.12", "--mem", "lots", "--", "true"], "lots is not a size"),
+    (["--kernel", "/nowhere/vmlinuz", "--", "true"], "/nowhere/vmlinuz"),
+    (["--kernel", "4.2", "--", "true"], "4.2"),
+])
+def test_bad_command_lines_are_usage(words, why):
+    """One line, exit code 2."""
+    done = subprocess.run((SCRIPT, *words), capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_folder_that_cannot_be_written_to_is_usage(tmp_path):
+    """The guest would fail later, and less clearly."""
+    with pytest.raises(UsageError, match="no folder that can be written to"):
+        vm.check_writable([tmp_path / "none"])
+
+
+# A QEMU of the test's own, which stands for guests that misbehave
+
+@pytest.fixture(name="fake")
+def fixture_fake(tmp_path, monkeypatch):
+    """Makes a shell script QEMU; $console, $out and $err are where its chardevs go."""
+    kernel = make_kernel(tmp_path / "kernel",
+                         builtin="".join(f"kernel/{name}.ko\n" for name in initramfs.MODULES))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(vm, "BOOT_SECONDS", 1.5)
+    monkeypatch.setattr(vm, "KVM_SECONDS", 0.5)
+    monkeypatch.setattr(vm, "END_SECONDS", 0.5)
+    monkeypatch.setattr(initramfs, "find_busybox", lambda: Path("/bin/true"))
+    monkeypatch.setattr(vm.secrets, "token_hex", lambda _: "T")
+
+    def make(script, **settings):
+        program = tmp_path / "qemu"
+        program.write_text(f"""#!/bin/bash
+while [ $# -gt 0 ]; do
+    case $1 in
+    file,id=*) name=${{1#file,id=}}; declare ${{name%%,*}}=${{1##*path=}} ;;
+    -accel) accel=${{2%%,*}} ;;
+    esac
+    shift
+done
+echo $$ $accel >>{tmp_path}/started
+{script}
+""")
+        program.chmod(0o755)
+        monkeypatch.setattr(vm, "find_qemu", lambda: str(program))
+        out, err = [], []
+        outcome = vm.boot(kernel, ["true"], vm.Settings(**settings), out.append, err.append)
+        for line in (tmp_path / "started").read_text().splitlines():
+            assert not Path("/proc", line.split()[0]).exists(), "QEMU was left behind"
+        return outcome, b"".join(out), b"".join(err)
+
+    yield make
+
+
+def test_guest_that_never_prints(fake):
+    """It is given up, killed, and said so."""
+    outcome, _, _ = fake("exec sleep 100", accel="tcg")
+    assert outcome.status is None and outcome.died == "the guest did not come up; it said nothing"
+
+
+def test_guest_that_stops_half_way_up(fake):
+    """The last it said is kept."""
+    outcome, _, _ = fake("echo booting >$console; exec sleep 100", accel="tcg")
+    assert outcome.died == "the guest did not come up" and outcome.console == ["booting"]
+
+
+def test_guest_that_cannot_mount(fake):
+    """What init says is the reason."""
+    outcome, _, _ = fake('echo "cowbell: cannot mount the host\'s root (9p)" >$console',
+                         accel="tcg")
+    assert outcome.died == "the guest cannot mount the host's root (9p)"
+
+
+def test_qemu_that_refuses(fake):
+    """Its own last line is the reason."""
+    outcome, _, _ = fake("echo 'qemu: no such machine' >&2; exit 1", accel="tcg")
+    assert outcome.died == "QEMU: qemu: no such machine"
+
+
+def test_panic_is_the_reason_and_earlier_output_is_there(fake):
+    """What came before is passed on."""
+    outcome, out, _ = fake('printf "cowbell-T ready\\nfirst\\n" >$out; sleep 0.2\n'
+                           'echo "[ 1.0] Kernel panic - not syncing: oh" >$console', accel="tcg")
+    assert (outcome.status, out) == (None, b"first\n")
+    assert outcome.died == "Kernel panic - not syncing: oh"
+
+
+def test_guest_that_ends_without_a_word(fake):
+    """As when somebody kills QEMU."""
+    outcome, _, _ = fake('echo x >$console; printf "cowbell-T ready\\n" >$out; sleep 0.2',
+                         accel="tcg")
+    assert outcome.died == "the guest ended before the command did"
+
+
+def test_time_over(fake):
+    """The guest is killed, and that is no death of its own."""
+    outcome, out, _ = fake('echo x >$console; printf "cowbell-T ready\\nlast" >$out\n'
+                           'exec sleep 100', accel="tcg", timeout_s=0.5)
+    assert outcome.timed_out and not outcome.died and out == b"last"
+
+
+def test_exit_status_and_both_streams(fake):
+    """Each where it belongs."""
+    outcome, out, err = fake("exec 3>$out 4>$err\necho x >$console\n"
+                             "printf 'cowbell-T ready\\n1\\ncowbell-T exit 125\\n' >&3\n"
+                             "printf 'cowbell-T ready\\n2\\ncowbell-T exit 125\\n' >&4",
+                             accel="tcg")
+    assert (outcome.status, out, err) == (125, b"1\n", b"2\n")
+
+
+def test_kvm_that_is_mute_is_not_tried_again(fake, monkeypatch, tmp_path):
+    """It costs some seconds once; then emulation is used at once."""
+    monkeypatch.setattr(vm.os, "access", lambda *_: True)
+    script = ('[ $accel = kvm ] && exec sleep 100\necho x >$console; exec 3>$out 4>$err\n'
+              "printf 'cowbell-T ready\\ncowbell-T exit 0\\n' | tee /dev/fd/4 >&3")
+    for _ in range(2):
+        outcome, _, _ = fake(script)
+        assert (outcome.status, outcome.accel) == (0, "tcg")
+    ways = [line.split()[1] for line in (tmp_path / "started").read_text().splitlines()]
+    assert ways == ["kvm", "tcg", "tcg"]
+
+
+# Real guests
+
+def guest(*words, **how):
+    """Run cowbell vm with the newest cached kernel."""
+    return subprocess.run((SCRIPT, "--accel", "tcg", "--kernel", str(CACHED[-1].release),
+                           *map(str, words)), capture_output=True, text=True, check=False,
+                          timeout=GUEST_SECONDS, **how)
+
+
+def qemus():
+    """Process numbers of QEMU."""
+    found = subprocess.run(("pgrep", "-f", vm.QEMU), capture_output=True, text=True, check=False)
+    return set(found.stdout.split())
+
+
+@contextlib.contextmanager
+def nothing_left():
+    """No QEMU more afterwards than before, give or take those of others."""
+    before = qemus()
+    yield
+    mine = [pid for pid in qemus() - before if f"{os.getpid()}" in ancestors(pid)]
+    assert mine == []
+
+
+def ancestors(pid):
+    """Process numbers above one."""
+    found = []
+    while pid not in ("0", "1"):
+        found.append(pid)
+        try:
+            pid = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            break
+    return found
+
+
+@needs_guest
+def test_command_in_a_guest(tmp_path):
+    """Kernel, folder, environment, streams, status; what may be written to, and what not."""
+    shared, other = tmp_path / "a shared, folder", tmp_path / "other"
+    shared.mkdir()
+    other.mkdir()
+    script = f"""
+        uname -r; pwd; echo $COWBELL_VM $COWBELL_MARK; id -u; echo wrong >&2
+        echo kept >{shlex.quote(str(shared))}/file; echo gone >{other}/file; cat {other}/file
+        test -e /boot/config-$(uname -r) && echo config
+        exit 200"""
+    done = guest("--rw", shared, "--", "sh", "-c", script, cwd=tmp_path,
+                 env={**os.environ, "COWBELL_MARK": "a b"})
+    assert done.stdout.splitlines() == [CACHED[-1].release, str(tmp_path), "tcg a b", "0", "gone",
+                                        "config"]
+    assert (done.stderr, done.returncode) == ("wrong\n", 200)
+    assert (shared / "file").read_text() == "kept\n" and not list(other.iterdir())
+
+
+@needs_guest
+def test_panic_names_itself_and_loses_nothing(tmp_path):
+    """Results written before it are on the host, and its text in the log."""
+    with nothing_left():
+        done = guest("--rw", tmp_path, "--log", tmp_path / "log", "--", "sh", "-c",
+                     f"echo before; echo 1 >{tmp_path}/result; echo c >/proc/sysrq-trigger")
+    assert done.returncode == 99 and done.stdout == "before\n"
+    assert "cowbell vm: Kernel panic - not syncing: sysrq triggered crash" in done.stderr
+    assert (tmp_path / "result").read_text() == "1\n"
+    assert "sysrq triggered crash" in (tmp_path / "log").read_text()
+
+
+@needs_guest
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_signals_leave_no_guest(number):
+    """Not even SIGKILL."""
+    child = subprocess.Popen(
+        (SCRIPT, "--accel", "tcg", "--kernel", CACHED[-1].release, "--", "sh", "-c",
+         "echo here; sleep 100"), stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    assert child.stdout.readline() == "here\n"
+    below = [pid for pid in qemus() if str(child.pid) in ancestors(pid)]
+    assert below
+    child.send_signal(number)
+    assert child.wait(20) == (-9 if number == signal.SIGKILL else 128 + number)
+    assert wait_until(lambda: not any(Path("/proc", pid).exists() for pid in below), 10)
+    child.stdout.close()
+
+
+@needs_guest
+def test_timeout_ends_a_guest():
+    """124, as timeout(1) has it."""
+    with nothing_left():
+        done = guest("--timeout", 1, "--", "sleep", "100")
+    assert done.returncode == 124 and "time of --timeout is over" in done.stderr
+
+
+@needs_guest
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_ordinary_user_and_two_at_once(tmp_path):
+    """Guests need no privilege, and do not get into each other's way."""
+    tmp_path.chmod(0o777)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755 | folder.stat().st_mode)
+    image, modules = CACHED[-1].image, CACHED[-1].modules
+    copy = tmp_path / "kernel"
+    shutil.copytree(modules, copy / "lib/modules" / modules.name)
+    shutil.copy(image, copy / image.name)
+    subprocess.run(("chmod", "-R", "a+rX", copy), check=True)
+    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SCRIPT, "--accel",
+             "tcg", "--kernel", f"{copy / image.name},{copy / 'lib/modules' / modules.name}", "--",
+             "sh", "-c", "id -u; uname -r"]
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             cwd="/", env={**os.environ, "HOME": str(tmp_path)})
+            for _ in range(2)]
+    for child in both:
+        out, err = child.communicate(timeout=GUEST_SECONDS)
+        assert (out.split(), err, child.returncode) == (["0", CACHED[-1].release], "", 0)
+
+
+@needs_guest
+def test_shell_in_a_guest():
+    """A terminal that one can type at."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(SCRIPT, (str(SCRIPT), "--accel", "tcg", "--kernel", CACHED[-1].release, "-i"))
+    seen, typed = b"", False
+    end = time.monotonic() + GUEST_SECONDS
+    with contextlib.suppress(OSError):
+        while time.monotonic() < end:
+            seen += os.read(terminal, 4096)
+            if not typed and b"# " in seen:
+                os.write(terminal, b"echo sum $((6 * 7)) $(uname -r); exit\r")
+                typed = True
+    assert f"sum 42 {CACHED[-1].release}".encode() in seen
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
