@@ -158,9 +158,10 @@ cmocka:
 # Make would delete them as intermediate files.
 .SECONDARY: $(UNIT_SOURCES:%.c=$(BUILD)/san/%.o) $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.o)
 
-## Running: FS="xfs btrfs" CASES="clone/*" SEED=7 JOBS=2 BUDGET=1
+## Running: FS="xfs btrfs" KERNELS="host 6.12" CASES="clone/*" SEED=7 JOBS=2 BUDGET=1
 
 FS ?=
+KERNELS ?=
 CASES ?=
 SEED ?=
 JOBS ?= 2
@@ -170,7 +171,8 @@ RESULTS ?= results
 comma = ,
 empty =
 space = $(empty) $(empty)
-MATRIX_ARGS = $(if $(FS),--fs $(subst $(space),$(comma),$(strip $(FS)))) $(if $(SEED),--seed $(SEED)) \
+MATRIX_ARGS = $(if $(FS),--fs $(subst $(space),$(comma),$(strip $(FS)))) \
+	$(if $(KERNELS),--kernel $(subst $(space),$(comma),$(strip $(KERNELS)))) $(if $(SEED),--seed $(SEED)) \
 	--budget $(BUDGET) $(foreach case,$(CASES),'$(case)')
 RUN_ARGS = --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(foreach case,$(CASES),'$(case)')
 
@@ -184,10 +186,10 @@ run:	## make filesystems in loop images, run the cases on each, print the table 
 	@echo "harness/runner/cowbell-matrix $(MATRIX_ARGS)"
 	@RESULTS=$(RESULTS) harness/runner/cowbell-matrix $(MATRIX_ARGS); status=$$?; \
 	$(if $(CASES),,$(MAKE) -s bench SUITES=quick TIME=5 || status=$$?;) \
-	files=$$(find $(RESULTS) -maxdepth 1 -name '*.jsonl' -newer $(BUILD)/.began | sort | xargs); \
+	files=$$(find $(RESULTS) -maxdepth 2 -name '*.jsonl' -newer $(BUILD)/.began | sort | xargs); \
 	[ -z "$$files" ] || $(MAKE) -s report FILES="--partial $$files"; exit $$status
 
-FILES ?= $(wildcard $(RESULTS)/*.jsonl)
+FILES ?= $(wildcard $(RESULTS)/*.jsonl $(RESULTS)/*/*.jsonl)
 
 .PHONY: report
 report:	## make a page of results: FILES="results/xfs.jsonl old/xfs.jsonl", or all of the last run

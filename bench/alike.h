@@ -16,7 +16,8 @@
  * nothing; a value that one of them does not know is left out. What is itself under test, the
  * kernel's release and build, does not count, but for what kind of kernel it is: preemption model,
  * and the configuration if both are of one release. Nor does the seed: it chooses an order and
- * bytes, and what was measured is in the factors of each metric.
+ * bytes, and what was measured is in the factors of each metric. Orders that differ make noise,
+ * which is what orders are drawn for; enum comparison_seeds tells.
  */
 json_t *alike_differences(const json_t *a, const json_t *b, bool same_side);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* cowbell alternate: runs two commands in turn, so that what the machine does hits both alike. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,9 +24,8 @@ struct alternation {
 	struct compare_options compare;
 	const char *command[2], *out;
 	double blocks, time_s, timeout_s, seed;
-	/** @made_out: the folder is ours to remove; @made: its name */
-	bool made_out;
-	char made[64];
+	/** @made: the folder, if it is ours to remove */
+	char *made;
 	/** @file: results, blocks of them for each side */
 	char *file[2][BLOCKS_MAX];
 	size_t done;
@@ -42,32 +42,37 @@ static char *file_name(const struct alternation *a, int side, size_t block, cons
 	return name;
 }
 
+/* Is the folder that was given one in which we can write, and where nothing of ours lies? */
+static bool is_fit(const struct alternation *a)
+{
+	char *json = file_name(a, 0, 0, "json"), *log = file_name(a, 0, 0, "log");
+	const bool there = access(json, F_OK) == 0;
+	/* the first run begins by emptying it */
+	const int fd = there ? -1 : open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	if (there)
+		fprintf(stderr, "cowbell alternate: %s is there already; give another --out\n",
+			json);
+	else if (fd < 0)
+		fprintf(stderr, "cowbell alternate: %s: %s\n", log, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	free(json);
+	free(log);
+	return fd >= 0;
+}
+
 static bool make_folder(struct alternation *a)
 {
-	const char *tmp = getenv("TMPDIR");
-	char *first;
-	bool there;
-
 	if (!a->out) {
-		snprintf(a->made, sizeof(a->made), "%.32s/cowbell-alternate-XXXXXX",
-			 tmp && *tmp && strlen(tmp) <= 32 ? tmp : "/tmp");
-		a->out = mkdtemp(a->made);
-		a->made_out = a->out != NULL;
-		if (!a->out)
-			fprintf(stderr, "cowbell alternate: %s: %s\n", a->made, strerror(errno));
-		return a->out != NULL;
+		a->out = a->made = spawn_folder("alternate");
+		return a->made != NULL;
 	}
 	if (mkdir(a->out, 0777) && errno != EEXIST) {
 		fprintf(stderr, "cowbell alternate: %s: %s\n", a->out, strerror(errno));
 		return false;
 	}
-	first = file_name(a, 0, 0, "json");
-	there = access(first, F_OK) == 0;
-	if (there)
-		fprintf(stderr, "cowbell alternate: %s is there already; give another --out\n",
-			first);
-	free(first);
-	return !there;
+	return is_fit(a);
 }
 
 /* One command once; an exit code, CMD_GOOD to go on. */
@@ -145,7 +150,7 @@ static void clean_up(struct alternation *a)
 {
 	static const char *const suffixes[] = { "json", "log" };
 
-	for (size_t i = 0; a->made_out && i <= a->done; i++) {
+	for (size_t i = 0; a->made && i <= a->done; i++) {
 		for (int side = 0; side < 2; side++) {
 			for (int k = 0; k < 2; k++) {
 				char *name = file_name(a, side, i, suffixes[k]);
@@ -155,8 +160,9 @@ static void clean_up(struct alternation *a)
 			}
 		}
 	}
-	if (a->made_out && rmdir(a->out))
-		fprintf(stderr, "cowbell alternate: %s: %s\n", a->out, strerror(errno));
+	if (a->made && rmdir(a->made))
+		fprintf(stderr, "cowbell alternate: %s: %s\n", a->made, strerror(errno));
+	free(a->made);
 	for (size_t i = 0; i < BLOCKS_MAX; i++) {
 		free(a->file[0][i]);
 		free(a->file[1][i]);
@@ -170,7 +176,8 @@ static void usage(const struct opt *opts)
 	     "`cowbell\nbench` to {json}, or $COWBELL_JSON; then compares them in pairs.\n");
 	opts_help(opts);
 	puts("\nExit codes: 0 nothing is worse, 1 something is, 2 usage or unfit file,\n"
-	     "77 incomparable or a command that skipped everything, 99 a command failed.");
+	     "77 incomparable or a command that skipped everything, 99 a command failed, or nobody "
+	     "takes the\nverdict. Signals end it with 129, 130 and 143.");
 }
 
 int cmd_alternate(int argc, char **argv)

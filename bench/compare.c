@@ -96,6 +96,14 @@ static void print_item(const struct compared *item, int width)
 	       item->reason ? item->reason : "", item->reason ? ")" : "");
 }
 
+static void print_seeds(const struct comparison *c)
+{
+	if (c->seeds != SEEDS_SAME)
+		printf("note: A and B have not the same seeds, so they measured in other orders: "
+		       "what order does\ncounts as %s here; give both the same --seed\n",
+		       c->seeds == SEEDS_DIFFER ? "noise" : "a difference of A and B");
+}
+
 static void print_promise(const struct comparison *c, const struct side *a, const struct side *b)
 {
 	if (c->single)
@@ -129,6 +137,7 @@ static void print_all(const struct comparison *c, const struct side *a, const st
 	printf("; %zu and %zu files%s; what matters: %g%%\n", a->count, b->count,
 	       c->design.paired ? " in pairs" : "", c->design.threshold * 100);
 	print_promise(c, a, b);
+	print_seeds(c);
 }
 
 static json_t *paths_json(const struct side *s)
@@ -180,6 +189,7 @@ static json_t *item_json(const struct compared *item)
 static json_t *comparison_json(const struct comparison *c, const struct side *a,
 			       const struct side *b, const json_t *differences)
 {
+	static const char *const seeds[] = { "same", "differ", "by-side" };
 	json_t *o = json_object(), *metrics = json_array(), *counts = json_object();
 
 	for (size_t i = 0; i < c->count; i++)
@@ -191,6 +201,7 @@ static json_t *comparison_json(const struct comparison *c, const struct side *a,
 	json_object_set_new(o, "schema", json_integer(RESULTS_SCHEMA));
 	json_object_set_new(o, "a", paths_json(a));
 	json_object_set_new(o, "b", paths_json(b));
+	json_object_set_new(o, "seeds", json_string(seeds[c->seeds]));
 	json_object_set_new(o, "paired", json_boolean(c->design.paired));
 	json_object_set_new(o, "unit", json_string(c->single ? "block" : "run"));
 	put_real(o, "threshold", c->design.threshold);
@@ -215,6 +226,12 @@ static bool write_json(const char *verb, const char *path, json_t *o)
 		fprintf(stderr, "cowbell %s: %s: %s\n", verb, path, strerror(errno));
 	json_decref(o);
 	return good;
+}
+
+static int lost(const char *verb)
+{
+	fprintf(stderr, "cowbell %s: standard output: %s\n", verb, strerror(errno));
+	return CMD_HARNESS;
 }
 
 static int compare_sides(const char *verb, const struct compare_options *o, const struct side *a,
@@ -245,6 +262,8 @@ static int compare_sides(const char *verb, const struct compare_options *o, cons
 			exit_code = CMD_GOOD;
 		if (o->json && !write_json(verb, o->json, comparison_json(&c, a, b, differences)))
 			exit_code = CMD_HARNESS;
+		else if (fflush(stdout) || ferror(stdout))
+			exit_code = lost(verb);
 	}
 	comparison_free(&c);
 	return exit_code;

@@ -339,12 +339,39 @@ static bool is_on(const struct side *s, const char *name)
 	return false;
 }
 
+static const json_t *seed_of(const struct results *r)
+{
+	return json_object_get(r->run, "seed");
+}
+
+/* One seed in all files; those that do not say are not known to have it. */
+static bool have_seed(const struct side *s, const json_t *seed)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (!json_equal(seed_of(&s->files[i]), seed))
+			return false;
+	return true;
+}
+
+static enum comparison_seeds compare_seeds(const struct side *a, const struct side *b)
+{
+	const json_t *x = seed_of(&a->files[0]), *y = seed_of(&b->files[0]);
+	bool same = a->count == b->count;
+
+	if (have_seed(a, x) && have_seed(b, y))
+		return json_equal(x, y) ? SEEDS_SAME : SEEDS_BY_SIDE;
+	for (size_t i = 0; i < a->count && same; i++)
+		same = json_equal(seed_of(&a->files[i]), seed_of(&b->files[i]));
+	return same ? SEEDS_SAME : SEEDS_DIFFER;
+}
+
 bool comparison_run(struct comparison *c, const struct side *a, const struct side *b)
 {
 	json_t *seen = json_object();
 	bool common = false;
 
 	c->single = a->count == 1 && b->count == 1;
+	c->seeds = compare_seeds(a, b);
 	c->items = need(all_cells(a) + all_cells(b), sizeof(*c->items));
 	list_items(c, a, seen);
 	list_items(c, b, seen);

@@ -52,6 +52,16 @@ struct compared {
 	bool not_worse;
 };
 
+/** enum comparison_seeds - a seed is an order of measuring: did A and B have the same? */
+enum comparison_seeds {
+	/** @SEEDS_SAME: file by file, or one in all */
+	SEEDS_SAME,
+	/** @SEEDS_DIFFER: by chance, so that what order does is noise */
+	SEEDS_DIFFER,
+	/** @SEEDS_BY_SIDE: A has one, and B another: what order does is a difference of A and B */
+	SEEDS_BY_SIDE,
+};
+
 /** struct comparison - set @design and @force; the rest is found */
 struct comparison {
 	struct stat_design design;
@@ -63,6 +73,7 @@ struct comparison {
 	struct compared *items;
 	size_t count;
 	size_t counts[COMPARED_COUNT];
+	enum comparison_seeds seeds;
 	/** @least_p: smallest that p can be, corrected for the number of metrics */
 	double least_p;
 };

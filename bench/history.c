@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "series.h"
+#include "stat.h"
 
 /* From so many blocks on the blocks' medians have an interval of 95 %. */
 #define BLOCKS_ENOUGH 6
 #define RESAMPLES     2000
+#define CONFIDENCE    0.95
 
 static void *grow(void *list, size_t room, size_t size)
 {
@@ -76,25 +78,28 @@ void history_free(struct history *h)
 	memset(h, 0, sizeof(*h));
 }
 
-static json_t *derived(const struct stand *stand, const char *name, const char *method,
-		       const char *metric, double value)
+/* A line that says anew what other lines say, unless it is given another role. */
+static json_t *derived(const struct stand *stand, const char *name, const struct method *method,
+		       const char *metric, const char *better, double value)
 {
 	json_t *line = json_object();
 
 	json_object_set_new(line, "kind", json_string("derived"));
 	json_object_set_new(line, "suite", json_string(stand->suite->name));
 	json_object_set_new(line, "name", json_string(name));
-	json_object_set_new(line, "method", json_string(method));
+	json_object_set_new(line, "method", json_string(method->name));
+	json_object_set_new(line, "role", json_string("summary"));
 	json_object_set_new(line, "metric", json_string(metric));
+	json_object_set_new(line, "better", json_string(better));
 	json_object_set_new(line, "value", json_real(value));
 	return line;
 }
 
-static void put_interval(json_t *line, const struct range *r)
+static void put_interval(json_t *line, double low, double high)
 {
-	json_object_set_new(line, "low", json_real(r->low));
-	json_object_set_new(line, "high", json_real(r->high));
-	json_object_set_new(line, "confidence", json_real(0.95));
+	json_object_set_new(line, "low", json_real(low));
+	json_object_set_new(line, "high", json_real(high));
+	json_object_set_new(line, "confidence", json_real(CONFIDENCE));
 }
 
 static void derive_median(struct stand *stand, const struct track *t)
@@ -108,9 +113,9 @@ static void derive_median(struct stand *stand, const struct track *t)
 
 	interval = series_median_range(by_block ? t->median : t->sample, n, &r);
 	snprintf(metric, sizeof(metric), "median_%s", t->metric);
-	line = derived(stand, t->cell->name, t->cell->method->name, metric, r.value);
+	line = derived(stand, t->cell->name, t->cell->method, metric, t->better, r.value);
 	if (interval)
-		put_interval(line, &r);
+		put_interval(line, r.low, r.high);
 	json_object_set_new(line, "of", json_string(by_block ? "blocks" : "samples"));
 	json_object_set_new(line, "n", json_integer((json_int_t)n));
 	if (series_drifts(t->median, t->blocks))
@@ -136,7 +141,7 @@ static void derive_tail(struct stand *stand, const struct track *t)
 		if (t->samples < tails[i].enough || strcmp(t->better, "lower"))
 			continue;
 		snprintf(metric, sizeof(metric), "%s_%s", tails[i].word, t->metric);
-		line = derived(stand, t->cell->name, t->cell->method->name, metric,
+		line = derived(stand, t->cell->name, t->cell->method, metric, t->better,
 			       (double)series_quantile(t->sample, t->samples, tails[i].quantile));
 		json_object_set_new(line, "of", json_string("samples"));
 		json_object_set_new(line, "n", json_integer((json_int_t)t->samples));
@@ -144,14 +149,28 @@ static void derive_tail(struct stand *stand, const struct track *t)
 	}
 }
 
+/* One number of a line through @n points. */
+static void put_fitted(struct stand *stand, const struct method *method, const char *role,
+		       const char *metric, const struct stat_interval *fit, size_t n)
+{
+	char name[128];
+	json_t *line;
+
+	snprintf(name, sizeof(name), "%s/%s", stand->suite->name, method->name);
+	line = derived(stand, name, method, metric, "lower", fit->value);
+	json_object_set_new(line, "role", json_string(role));
+	put_interval(line, fit->low, fit->high);
+	json_object_set_new(line, "n", json_integer((json_int_t)n));
+	stand_line(stand, line);
+}
+
 /* All blocks of a method in a part, over the observed extents of their sources. */
 static void derive_slope(const struct history *h, struct stand *stand, const struct part *p,
 			 const struct method *method)
 {
 	double *x = NULL, *y = NULL;
-	char name[128];
 	size_t n = 0;
-	struct range r;
+	struct stat_line fit;
 
 	for (size_t i = 0; i < h->count; i++) {
 		const struct track *t = &h->track[i];
@@ -167,14 +186,10 @@ static void derive_slope(const struct history *h, struct stand *stand, const str
 			y[n++] = (double)t->median[b];
 		}
 	}
-	if (series_slope(x, y, n, stand->seed, &r)) {
-		json_t *line;
-
-		snprintf(name, sizeof(name), "%s/%s", stand->suite->name, method->name);
-		line = derived(stand, name, method->name, "slope_ns_per_extent", r.value);
-		put_interval(line, &r);
-		json_object_set_new(line, "n", json_integer((json_int_t)n));
-		stand_line(stand, line);
+	if (stat_fit(x, y, n, CONFIDENCE, stand->seed, &fit)) {
+		/* what a call costs without extents is told by the cells of few, and better */
+		put_fitted(stand, method, method->role, "slope_ns_per_extent", &fit.slope, n);
+		put_fitted(stand, method, "summary", "intercept_ns", &fit.intercept, n);
 	}
 	free(x);
 	free(y);
@@ -290,16 +305,24 @@ static void derive_crossover(const struct history *h, struct stand *stand, const
 		again[i] = crossing(duel, n, &c);
 	qsort(again, RESAMPLES, sizeof(*again), by_value);
 	snprintf(name, sizeof(name), "%s/%s", stand->suite->name, method->name);
-	line = derived(stand, name, method->name, "crossover_bytes", value);
+	line = derived(stand, name, method, "crossover_bytes", "lower", value);
 	/* an end that lies beyond the largest size is unknown */
 	if (!isinf(again[RESAMPLES * 39 / 40]))
-		put_interval(line, &(struct range){ value, again[RESAMPLES / 40],
-						    again[RESAMPLES * 39 / 40] });
+		put_interval(line, again[RESAMPLES / 40], again[RESAMPLES * 39 / 40]);
 	json_object_set_new(line, "n", json_integer((json_int_t)n));
 	if (value <= duel[0].size)
 		json_object_set_new(line, "flags", json_pack("[s]", "at-smallest-size"));
 	stand_line(stand, line);
 	free(again);
+}
+
+/* Is it the cell of one thread, and the other's in everything else? */
+static bool is_alone(const struct cell *c, const struct cell *other)
+{
+	for (enum factor f = 0; f < FACTORS; f++)
+		if (c->value[f] != (f == F_CLONERS ? 1 : other->value[f]))
+			return false;
+	return true;
 }
 
 /* What N threads do, as a part of N times what one does. */
@@ -317,16 +340,14 @@ static void derive_scaling(const struct history *h, struct stand *stand, const s
 			const struct track *o = &h->track[k];
 
 			if (o->cell->part == p && o->cell->method == method &&
-			    !strcmp(o->metric, "ops_per_s") && o->cell->value[F_CLONERS] == 1 &&
-			    o->cell->value[F_SOURCES] == t->cell->value[F_SOURCES] &&
-			    o->cell->value[F_SIZE] == t->cell->value[F_SIZE])
+			    !strcmp(o->metric, "ops_per_s") && is_alone(o->cell, t->cell))
 				one = o;
 		}
 		if (one)
-			stand_line(stand,
-				   derived(stand, t->cell->name, method->name, "efficiency_ratio",
-					   pick_median(t, NULL) / pick_median(one, NULL) /
-						   (double)threads));
+			stand_line(stand, derived(stand, t->cell->name, method, "efficiency_ratio",
+						  "higher",
+						  pick_median(t, NULL) / pick_median(one, NULL) /
+							  (double)threads));
 	}
 }
 

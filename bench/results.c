@@ -173,7 +173,8 @@ static bool take_bench(struct reader *r, const json_t *line)
 	return true;
 }
 
-/* What was derived in a run is one value of that run, if the line says which way is better. */
+/* What was derived in a run is one value of that run, if the line says which way is better. A
+ * median or quantile "of" samples is none: the samples are there. */
 static bool take_derived(struct reader *r, const json_t *line)
 {
 	const json_t *value = json_object_get(line, "value");
@@ -184,7 +185,8 @@ static bool take_derived(struct reader *r, const json_t *line)
 		return complain(r, "\"value\" must be a number");
 	if (!*text_of(line, "metric"))
 		return complain(r, "\"metric\" is missing");
-	if (!*text_of(line, "better") || !(json_number_value(value) >= 0))
+	if (!*text_of(line, "better") || json_object_get(line, "of") ||
+	    !(json_number_value(value) >= 0))
 		return true;
 	c = metric_of(r, line);
 	if (!c)
@@ -331,6 +333,17 @@ const struct metric *results_find(const struct results *r, const char *name)
 	const json_t *index = json_object_get(r->by_name, name);
 
 	return index ? &r->metrics[json_integer_value(index)] : NULL;
+}
+
+bool results_median(const struct results *r, const char *name, double *out)
+{
+	const struct metric *m = results_find(r, name);
+	const struct stat_unit unit = { m ? m->blocks : NULL, m ? m->count : 0 };
+
+	if (!unit.n)
+		return false;
+	*out = stat_unit_median(&unit);
+	return *out > 0;
 }
 
 bool results_named(const char *name, const char *pattern)

@@ -6,16 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chance.h"
 #include "must.h"
 
-#define DRIFT_MIN   8
-#define DRIFT_MAX   2000
-#define HUMPS_MIN   10
-#define MAD_SIGMA   1.4826
-#define FAR	    10.0
-#define RESAMPLES   2000
-#define SLOPE_PAIRS 400
+#define DRIFT_MIN 8
+#define DRIFT_MAX 2000
+#define HUMPS_MIN 10
+#define MAD_SIGMA 1.4826
+#define FAR	  10.0
 /* z of p = 0.01, two-sided */
 #define Z_99 2.5758
 
@@ -171,57 +168,4 @@ bool series_two_humps(const uint64_t *sample, size_t n)
 	humps = at && (double)gap > 4 * spread && (double)gap > middle(s, n) / 10;
 	free(s);
 	return humps;
-}
-
-/* Median of the slopes of all pairs, or of many random ones where there are too many. */
-static bool theil_sen(const double *x, const double *y, const size_t *pick, size_t n,
-		      double *slopes, struct chance *c, double *out)
-{
-	const bool all = n * (n - 1) / 2 <= SLOPE_PAIRS;
-	size_t count = 0;
-
-	for (size_t i = 0; all && i < n; i++)
-		for (size_t k = i + 1; k < n; k++)
-			if (x[pick[i]] < x[pick[k]] || x[pick[i]] > x[pick[k]])
-				slopes[count++] =
-					(y[pick[k]] - y[pick[i]]) / (x[pick[k]] - x[pick[i]]);
-	for (size_t i = 0; !all && i < SLOPE_PAIRS; i++) {
-		const size_t a = pick[chance_below(c, n)], b = pick[chance_below(c, n)];
-
-		if (x[a] < x[b] || x[a] > x[b])
-			slopes[count++] = (y[b] - y[a]) / (x[b] - x[a]);
-	}
-	if (!count)
-		return false;
-	*out = middle_value(slopes, count);
-	return true;
-}
-
-bool series_slope(const double *x, const double *y, size_t n, uint64_t seed, struct range *out)
-{
-	struct chance c = { seed };
-	double *slopes = must(malloc(SLOPE_PAIRS * sizeof(*slopes)));
-	double *again = must(malloc(RESAMPLES * sizeof(*again)));
-	size_t *pick = must(malloc((n ? n : 1) * sizeof(*pick))), count = 0;
-	bool good;
-
-	for (size_t i = 0; i < n; i++)
-		pick[i] = i;
-	good = n > 1 && theil_sen(x, y, pick, n, slopes, &c, &out->value);
-	for (size_t r = 0; good && r < RESAMPLES; r++) {
-		for (size_t i = 0; i < n; i++)
-			pick[i] = (size_t)chance_below(&c, n);
-		if (theil_sen(x, y, pick, n, slopes, &c, &again[count]))
-			count++;
-	}
-	good = good && count;
-	if (good) {
-		qsort(again, count, sizeof(*again), by_value);
-		out->low = again[(size_t)(0.025 * (double)(count - 1))];
-		out->high = again[(size_t)(0.975 * (double)(count - 1))];
-	}
-	free(slopes);
-	free(again);
-	free(pick);
-	return good;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What can be said of one series of samples: its median, its outliers, whether it drifts, whether
- * it has two humps; and the slope of one thing over another. Nothing is ever dropped. Pure.
+ * it has two humps. Nothing is ever dropped. Pure.
  */
 #ifndef COWBELL_SERIES_H
 #define COWBELL_SERIES_H
@@ -50,13 +50,5 @@ bool series_drifts(const uint64_t *sample, size_t n);
  * the median. False below 10.
  */
 bool series_two_humps(const uint64_t *sample, size_t n);
-
-/**
- * series_slope() - Theil-Sen slope of @y over @x, interval by bootstrap of the points
- * @seed: for the bootstrap
- *
- * False if there are not two different x.
- */
-bool series_slope(const double *x, const double *y, size_t n, uint64_t seed, struct range *out);
 
 #endif

@@ -185,6 +185,21 @@ bool spawn_run(struct spawn *s, const char *verb)
 	return leader > 0;
 }
 
+char *spawn_folder(const char *verb)
+{
+	const char *given = getenv("TMPDIR"), *in = given && *given ? given : "/tmp";
+	char *name;
+
+	if (asprintf(&name, "%s/cowbell-%s-XXXXXX", in, verb) < 0)
+		abort();
+	if (mkdtemp(name))
+		return name;
+	fprintf(stderr, "cowbell %s: %s: cannot make a folder in it: %s\n", verb, in,
+		strerror(errno));
+	free(name);
+	return NULL;
+}
+
 void spawn_show_log(const char *path)
 {
 	char lines[LOG_LINES][LINE_BYTES];

@@ -44,6 +44,11 @@ void spawn_unguard(void);
  */
 bool spawn_run(struct spawn *s, const char *verb);
 
+/** spawn_folder() - a new folder for results, in $TMPDIR or else /tmp; its name, to be freed, or
+ * NULL with a message on standard error
+ */
+char *spawn_folder(const char *verb);
+
 /** spawn_show_log() - the last lines of the log on standard error, indented */
 void spawn_show_log(const char *path);
 

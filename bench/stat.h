@@ -229,11 +229,16 @@ struct stat_line {
 	struct stat_interval slope, intercept;
 };
 
+/** STAT_FIT_PAIRS - stat_fit() looks at no more pairs of points than this; all of 200 points */
+#define STAT_FIT_PAIRS 19900
+
 /**
  * stat_fit() - Theil and Sen's line: the slope is the median of the slopes of all pairs with
  *		different x, the intercept the median of what then remains; intervals by bootstrap
  *		of the points. For nanoseconds per extent.
  *
+ * Of more than STAT_FIT_PAIRS pairs so many are drawn, so that time and memory are those of the
+ * points.
  * Returns false if fewer than three points or only one x are given.
  */
 bool stat_fit(const double *x, const double *y, size_t n, double confidence, uint64_t seed,

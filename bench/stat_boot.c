@@ -206,24 +206,58 @@ enum stat_verdict stat_decide(const struct stat_interval *cost, double p,
 	return STAT_INCONCLUSIVE;
 }
 
-/* Theil and Sen's line through points, some of them perhaps several times; false if all have one
- * x. */
-static bool line(const double *x, const double *y, size_t n, double *scratch, double *slope,
-		 double *intercept)
+/** struct points - of a line to be fitted */
+struct points {
+	double *x, *y;
+	size_t n;
+};
+
+/* The slopes of all pairs with different x, or of drawn ones where there are too many. */
+static size_t pair_slopes(const struct points *p, struct stat_rng *rng, double *slopes)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < n; i++)
+	if (p->n * (p->n - 1) / 2 > STAT_FIT_PAIRS) {
+		for (size_t k = 0; k < STAT_FIT_PAIRS; k++) {
+			const size_t i = stat_rng_below(rng, p->n), j = stat_rng_below(rng, p->n);
+
+			if (p->x[i] != p->x[j])
+				slopes[count++] = (p->y[i] - p->y[j]) / (p->x[i] - p->x[j]);
+		}
+		return count;
+	}
+	for (size_t i = 0; i < p->n; i++)
 		for (size_t j = 0; j < i; j++)
-			if (x[i] != x[j])
-				scratch[count++] = (y[i] - y[j]) / (x[i] - x[j]);
+			if (p->x[i] != p->x[j])
+				slopes[count++] = (p->y[i] - p->y[j]) / (p->x[i] - p->x[j]);
+	return count;
+}
+
+/* Theil and Sen's line through points, some of them perhaps several times; false if all have one
+ * x. */
+static bool line(const struct points *p, struct stat_rng *rng, double *scratch, double *slope,
+		 double *intercept)
+{
+	const size_t count = pair_slopes(p, rng, scratch);
+
 	if (!count)
 		return false;
 	*slope = stat_median(scratch, count);
-	for (size_t i = 0; i < n; i++)
-		scratch[i] = y[i] - *slope * x[i];
-	*intercept = stat_median(scratch, n);
+	for (size_t i = 0; i < p->n; i++)
+		scratch[i] = p->y[i] - *slope * p->x[i];
+	*intercept = stat_median(scratch, p->n);
 	return true;
+}
+
+/* As many points, drawn with replacement. */
+static void draw(const double *x, const double *y, struct points *out, struct stat_rng *rng)
+{
+	for (size_t i = 0; i < out->n; i++) {
+		const size_t which = stat_rng_below(rng, out->n);
+
+		out->x[i] = x[which];
+		out->y[i] = y[which];
+	}
 }
 
 #define FIT_RESAMPLES 2000
@@ -231,29 +265,31 @@ static bool line(const double *x, const double *y, size_t n, double *scratch, do
 bool stat_fit(const double *x, const double *y, size_t n, double confidence, uint64_t seed,
 	      struct stat_line *out)
 {
-	double *scratch = need(n * n + 1), *drawn = need(2 * n);
+	double *scratch = need(n > STAT_FIT_PAIRS ? n : STAT_FIT_PAIRS);
 	double *slopes = need(FIT_RESAMPLES), *intercepts = need(FIT_RESAMPLES);
+	struct points p = { need(n), need(n), n };
 	struct stat_rng rng;
 	size_t done = 0;
-	bool good = n >= 3 && line(x, y, n, scratch, &out->slope.value, &out->intercept.value);
+	bool good;
 
 	stat_rng_seed(&rng, seed);
+	for (size_t i = 0; i < n; i++) {
+		p.x[i] = x[i];
+		p.y[i] = y[i];
+	}
+	good = n >= 3 && line(&p, &rng, scratch, &out->slope.value, &out->intercept.value);
 	while (good && done < FIT_RESAMPLES) {
-		for (size_t i = 0; i < n; i++) {
-			const size_t which = stat_rng_below(&rng, n);
-
-			drawn[i] = x[which];
-			drawn[n + i] = y[which];
-		}
+		draw(x, y, &p, &rng);
 		/* a draw of one x alone says nothing of the slope, and is drawn again */
-		done += line(drawn, drawn + n, n, scratch, &slopes[done], &intercepts[done]);
+		done += line(&p, &rng, scratch, &slopes[done], &intercepts[done]);
 	}
 	if (good) {
 		cut(slopes, done, tail(confidence, n), &out->slope);
 		cut(intercepts, done, tail(confidence, n), &out->intercept);
 	}
 	free(scratch);
-	free(drawn);
+	free(p.x);
+	free(p.y);
 	free(slopes);
 	free(intercepts);
 	return good;

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A stand-in for QEMU: "boots" kernels whose image is JSON that says what the case shows there.
 
-{"says": [...]}: what the console says first. {"boots": false}: nothing more. {"rounds": [[LINE, ...],
-...]}: what the results of each round hold, the last one again and again; a LINE is what is special
-about a result. {"panic": N}: after N results. {"status": N}: the command's exit status. {"hangs":
-true}: never ends. {"damage": TEXT}: what fsck says. {"prints": TEXT}: what the command prints.
+{"says": [...]}: what the console says first. {"boots": false}: nothing more. {"rounds": [[LINE,
+...], ...]}: what the results of each round hold, the last one again and again; a LINE is what is
+special about a result. {"panic": N}: after N results. {"status": N}: the command's exit status.
+{"hangs": true}: never ends. {"damage": TEXT}: what fsck says. {"prints": TEXT}: what the command
+prints.
 """
 
 import json

@@ -84,6 +84,17 @@ def mounted(point, kind, options="rw", source="none"):
 
 
 @contextlib.contextmanager
+def bound(point, directory):
+    """A directory through a mount of its own."""
+    point.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--bind", directory, point], check=True)
+    try:
+        yield point
+    finally:
+        subprocess.run(["umount", point], check=True)
+
+
+@contextlib.contextmanager
 def filesystem(kind, top, size=64 << 20):
     """A filesystem in an image below top, mounted, as small as it may be.
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -82,7 +83,11 @@ def test_time_ends_it_between_blocks(tmp_path, fake, alternate):
     ("echo out of room; exit 7", 99, "exit status 7 of: echo out of room; exit 7\n    out of room"),
     ("exit 1", 99, "exit status 1 of: exit 1"),
     ("exit 77", 77, "exit status 77"),
+    ("exit 2", 99, "exit status 2 of: exit 2"),
+    ("exit 99", 99, "exit status 99"),
     ("kill -SEGV $$", 99, "exit status 139"),
+    ("kill -KILL $$", 99, "exit status 137"),
+    ("kill -INT $$", 99, "exit status 130"),
     ("/no/such/program", 99, "exit status 127"),
     ("true", 99, "no results in"),
     ("sleep 60", 99, "no end after 0.5 s"),
@@ -95,15 +100,90 @@ def test_a_command_that_fails_stops_all(tmp_path, fake, alternate, command, stat
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_a_command_may_fail_late(tmp_path, fake, alternate):
+    """Whole blocks were measured; all the same there is no verdict."""
+    late = f"[ $(wc -c <{tmp_path}/log) -lt 6 ] && {fake(10000, 'b')} || exit 7"
+    done = alternate(fake(10000, "a"), late, "--blocks", 8)
+    assert done.returncode == 99 and done.stdout == ""
+    assert "block 3/8" in done.stderr and "block 4, B: exit status 7" in done.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def other(fake, **changes):
+    """The command of B, whose first line or cells have something else in them."""
+    words = ", ".join(f"{key}={value!r}" for key, value in changes.items())
+    return fake(10000, "b").replace("fake.py", "other.py"), words
+
+
+@pytest.mark.parametrize("changes, status, message", [
+    ({"names": ["paths/other"]}, 77, "no metric is both in "),
+    ({"run": {"machine": {"cpus": 64}}}, 77, "  machine.cpus: 2 ("),
+    ({"observed": {"mechanism": "copied"}}, 77, "the data was shared in A and copied in B"),
+    ({"run": {"schema": 2}}, 2, "b-001.json:1: schema 2; this cowbell reads schema 1"),
+])
+def test_what_cannot_be_compared(tmp_path, fake, alternate, changes, status, message):
+    command, words = other(fake, **changes)
+    (tmp_path / "other.py").write_text(FAKE.replace("blocks=9)", f"blocks=9, {words})"))
+    done = alternate(fake(10000, "a"), command, "--blocks", 2)
+    assert done.returncode == status and message in done.stderr + done.stdout
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_force_and_metric_are_those_of_compare(tmp_path, fake, alternate):
+    command, words = other(fake, run={"machine": {"cpus": 64}})
+    (tmp_path / "other.py").write_text(FAKE.replace("blocks=9)", f"blocks=9, {words})"))
+    done = alternate(fake(10000, "a"), command, "--blocks", 2, "--force")
+    assert done.returncode == 0 and "compared by force" in done.stderr
+    done = alternate(fake(10000, "a"), fake(10000, "b"), "--blocks", 2, "--metric", "nothing*")
+    assert done.returncode == 77 and "no metric like nothing* is both in" in done.stderr
+
+
+def test_partial_takes_what_was_cut_short(tmp_path, fake, alternate):
+    cut = fake(10000, "b") + "; sed -i '$d' {json}"
+    done = alternate(fake(10000, "a"), cut, "--blocks", 2)
+    assert done.returncode == 2 and 'without an "end" line' in done.stderr
+    assert alternate(fake(10000, "a"), cut, "--blocks", 2, "--partial").returncode == 0
+
+
+def test_out_that_cannot_be_written_to(tmp_path, fake, alternate):
+    """Said before anything runs."""
+    (tmp_path / "file").write_text("x")
+    for out in tmp_path / "file", tmp_path / "file/below", "/proc", "/sys":
+        done = alternate(fake(10000, "a"), fake(10000, "b"), "--out", out)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith(f"cowbell alternate: {out}") and done.stderr.count("\n") == 1
+        assert not (tmp_path / "log").exists()
+    assert (tmp_path / "file").read_text() == "x"
+    done = cowbell("alternate", "--a", "x", "--b", "y",
+                   env=os.environ | {"TMPDIR": str(tmp_path / "none")})
+    assert done.returncode == 2 and f"{tmp_path}/none: cannot make a folder in" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fake.py", "file", "tmp"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_verdict_that_nobody_gets_is_an_error(tmp_path, fake, alternate):
+    done = alternate(fake(10000, "a"), fake(11000, "b"), "--blocks", 8, "--json", "/dev/full")
+    assert done.returncode == 99 and "worse" in done.stdout
+    assert "cowbell alternate: /dev/full: No space left on device" in done.stderr
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        for more in [], ["--json", "-"]:
+            done = subprocess.run([COWBELL, "alternate", "--a", fake(10000, "a"), "--b",
+                                   fake(10000, "b"), "--blocks", "2", *more], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False,
+                                  env=os.environ | {"TMPDIR": str(tmp_path / "tmp")})
+            assert done.returncode == 99 and "No space left on device" in done.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_results_of_another_kind(tmp_path, alternate):
     done = alternate("echo {} >{json}", "echo {} >{json}", "--blocks", 1)
     assert done.returncode == 2 and "a-001.json:1: this is no result line" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("stubborn", ["", "trap '' INT TERM; "])
 def test_a_signal_ends_the_command_and_leaves_nothing(tmp_path, number, stubborn):
-    if stubborn and number == signal.SIGTERM:
+    if stubborn and number != signal.SIGINT:
         pytest.skip("as with SIGINT")
     ready = tmp_path / "ready"
     run = subprocess.Popen([COWBELL, "alternate", "--a",
@@ -139,3 +219,29 @@ def test_usage(args, message):
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_a_signal_after_the_last_run_ends_it_too(tmp_path, fake):
+    """The last command tells us to end, and ends; what was kept is whole."""
+    out = tmp_path / "out"
+    last = f"{fake(10000, 'b')}; [ $(wc -c <{tmp_path}/log) = 4 ] && kill -TERM $PPID; true"
+    done = cowbell("alternate", "--a", last, "--b", fake(10000, "b"), "--blocks", "2", "--out", out,
+                   env=os.environ | {"TMPDIR": str(tmp_path)})
+    assert done.returncode == 143 or done.returncode == -signal.SIGTERM
+    assert len(list(out.glob("*.json"))) == 4
+
+
+def test_interrupted_at_the_terminal(tmp_path):
+    """^C goes to the foreground: to us, and not to the command, which we end ourselves."""
+    ready = tmp_path / "ready"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["TMPDIR"] = str(tmp_path)
+        os.execv(COWBELL, [str(COWBELL), "alternate", "--a", f"echo $$ >{ready}; exec sleep 100",
+                           "--b", "true"])
+    while not (ready.exists() and ready.read_text()):
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+        time.sleep(0.01)
+    os.write(terminal, b"\x03")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    os.close(terminal)
+    assert not os.path.exists(f"/proc/{ready.read_text().strip()}")
+    assert [path.name for path in tmp_path.iterdir()] == ["ready"]

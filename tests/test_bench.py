@@ -2,9 +2,11 @@
 """cowbell bench: each experiment in a tiny form, bad input, interruption, true answers."""
 
 import json
+import math
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -36,19 +38,26 @@ TINY = {
          "factors": {"size": "1M", "extents": [1, 8, 32]}},
     ],
     "cow": [{"experiment": "cow", "methods": ["clone", "rw-1M"], "samples": 4,
-             "factors": {"size": "256K", "pass": ["first", "second"]}}],
+             "factors": {"size": "256K", "pass": ["first", "second"]}},
+            {"experiment": "cow", "methods": ["clone", "rw-1M"], "samples": 20,
+             "factors": {"size": "256K", "chattr": ["nocow"], "pass": ["first", "second"]}}],
     "dedupe": [{"experiment": "dedupe", "methods": ["dedupe"], "samples": 8,
                 "factors": {"size": "512K", "chunk": "64K", "match": [0, 50, 100],
                             "destinations": [1, 2]}}],
     "scaling": [{"experiment": "scaling", "methods": ["clone", "rw-256K", "uring"], "samples": 3,
                  "factors": {"size": "64K", "cloners": [1, 3], "sources": ["same", "own"]},
-                 "derive": "scaling"}],
+                 "derive": "scaling"},
+                {"experiment": "scaling", "methods": ["clone", "rw-256K"], "samples": 3,
+                 "factors": {"size": "64K", "cloners": [1, 3], "open": "inside",
+                             "folders": ["same", "own"]}, "derive": "scaling"}],
     "interference": [{"experiment": "interference", "samples": 20,
                       "methods": ["empty", "clone", "rw-1M", "dedupe"],
                       "factors": {"size": "256K", "foreground": ["read", "write"],
                                   "on": ["other", "source"]}}],
     "aftermath": [{"experiment": "aftermath", "methods": ["clone", "rw-1M"], "samples": 10,
-                   "factors": {"size": "1M", "io": ["randwrite", "read"]}}],
+                   "factors": {"size": "1M", "io": ["randwrite", "read"]}},
+                  {"experiment": "aftermath", "methods": ["clone", "rw-1M"], "samples": 10,
+                   "factors": {"size": "1M", "chattr": ["nocow"], "io": ["randwrite", "read"]}}],
 }
 
 
@@ -117,7 +126,8 @@ def test_each_experiment_measures(tmp_path, fs, name):
     """Where data can be shared nothing is skipped, and what is said of each copy is true."""
     lines = on_fs(tmp_path, fs, TINY[name])
     skipped = {line["reason"] for line in lines if line.get("verdict") == "skip"}
-    assert skipped <= {"fio is not installed"}
+    assert skipped <= {"fio is not installed"} | (
+        {"chattr +C: Operation not supported"} if fs == "xfs" else set())
     for (_, metric), blocks in measured(lines).items():
         assert len(blocks) == 2 and [one["block"] for one in blocks] == [0, 1]
         for one in blocks:
@@ -126,8 +136,53 @@ def test_each_experiment_measures(tmp_path, fs, name):
             assert one["observed"].get("verified", True) is True
     if name == "copy":
         mechanisms_are_true(lines)
-        slope = [line for line in lines if line.get("metric") == "slope_ns_per_extent"]
-        assert len(slope) == 1 and slope[0]["low"] <= slope[0]["value"] <= slope[0]["high"]
+        fit_is_true(lines)
+    for line in lines:
+        if line.get("metric") == "efficiency_ratio" and "cloners=1" in line["name"]:
+            assert line["value"] == 1
+        if line["kind"] == "derived":
+            higher = line["metric"].endswith(("_per_s", "_ratio"))
+            assert line["better"] == ("higher" if higher else "lower")
+            own = line["metric"] == "slope_ns_per_extent"
+            assert line["role"] == ("measure" if own else "summary")
+
+
+@pytest.mark.parametrize("folders", ["same", "own"])
+def test_cloners_have_folders_of_their_own(tmp_path, folders):
+    """What each thread made lies in its folder, or all in one, until the block ends."""
+    folder = tmp_path / "dir"
+    folder.mkdir()
+    path = suite(tmp_path, "t", [{"experiment": "scaling", "methods": ["rw-256K"], "samples": 2,
+                                  "factors": {"size": "4K", "cloners": 3, "open": "inside",
+                                              "folders": folders}}], blocks=9999, time_s=60)
+    child = subprocess.Popen([DRIVER, "bench", "--dir", folder, "--json", "/dev/null", "--quiet",
+                              path], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    wanted = {f"folder-{i}" for i in range(3)} if folders == "own" else {""}
+    seen, deadline = set(), time.monotonic() + 30
+    while time.monotonic() < deadline and not wanted <= seen:
+        for where in folder.glob("*/copy-*"), folder.glob("*/*/copy-*"):
+            seen |= {"/".join(path.relative_to(folder).parts[1:-1]) for path in where}
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 130
+    assert seen == wanted
+    assert list(folder.iterdir()) == []
+
+
+def fit_is_true(lines):
+    """Slope and intercept are those of Theil and Sen's line through the blocks."""
+    told = {line["metric"]: line for line in lines if line["kind"] == "derived"
+            and line["name"] == "t/clone"}
+    points = [(one["observed"]["source_extents"], int(statistics.median(one["samples"])))
+              for blocks in measured(lines).values() for one in blocks
+              if one["factors"]["extents"]]
+    slope = statistics.median((b[1] - a[1]) / (b[0] - a[0]) for i, a in enumerate(points)
+                              for b in points[i + 1:] if a[0] != b[0])
+    wanted = {"slope_ns_per_extent": slope,
+              "intercept_ns": statistics.median(y - slope * x for x, y in points)}
+    for metric, value in wanted.items():
+        line = told[metric]
+        assert math.isclose(line["value"], value, rel_tol=1e-9, abs_tol=1e-6)
+        assert line["low"] <= line["value"] <= line["high"] and line["n"] == len(points) == 6
 
 
 def mechanisms_are_true(lines):
@@ -162,6 +217,32 @@ def test_dedupe_counts(tmp_path):
 
 
 @needs_root
+def test_nocow_is_written_in_place(tmp_path):
+    """Of a file with chattr +C, btrfs writes elsewhere only what is shared."""
+    both = [{"experiment": "cow", "methods": ["clone", "rw-1M"], "samples": 20,
+             "factors": {"size": "256K", "chattr": ["none", "nocow"]}}]
+    found = measured(on_fs(tmp_path, "btrfs", both))
+    seen = {key: found[f"t/{method}[chattr={attribute}]", "time_ns"][0]["observed"]
+            for key in ("clone none", "clone nocow", "rw-1M none", "rw-1M nocow")
+            for method, attribute in [key.split()]}
+    assert found["t/clone[chattr=nocow]", "time_ns"][0]["factors"]["chattr"] == "nocow"
+    # of 64 blocks 20 were written: to new places, or not
+    assert seen["clone none"]["copied_bytes"] == seen["clone nocow"]["copied_bytes"] == 20 * 4096
+    assert seen["rw-1M none"]["extents"] > 10 > seen["rw-1M nocow"]["extents"]
+
+
+@needs_root
+@pytest.mark.parametrize("fs", ["xfs", "ext4", "tmpfs"])
+def test_nocow_is_skipped_elsewhere(tmp_path, fs):
+    """Not measured under a wrong name where there is no such attribute."""
+    parts = [{"experiment": "cow", "methods": ["rw-1M"], "samples": 2,
+              "factors": {"size": "256K", "chattr": "nocow"}}]
+    lines = on_fs(tmp_path, fs, parts, check=77)
+    reasons = [line["reason"] for line in lines if line.get("verdict") == "skip"]
+    assert reasons == ["chattr +C: Operation not supported"]
+
+
+@needs_root
 @pytest.mark.parametrize("fs", ["ext4", "tmpfs", "overlay"])
 @pytest.mark.parametrize("name", TINY)
 def test_each_experiment_elsewhere(tmp_path, fs, name):
@@ -188,6 +269,25 @@ def test_wrong_copy_is_found(tmp_path):
         wrong = name == "t/clone"
         assert all(("content-differs" in one["flags"]) == wrong for one in blocks)
         assert all(one["observed"]["verified"] != wrong for one in blocks)
+
+
+@needs_root
+@pytest.mark.parametrize("wrap, source", [
+    ((), "schedstat"),
+    # where no kernel thread can be seen
+    (("unshare", "--pid", "--fork", "--mount-proc"), "stat"),
+])
+def test_time_of_kernel_threads(tmp_path, wrap, source):
+    """Writing back through a loop device keeps kworkers busy; whose time it is is recorded."""
+    parts = [{"experiment": "copy", "methods": ["rw-256K"], "samples": 3,
+              "factors": {"size": "32M", "durable": "fsync"}}]
+    lines = on_fs(tmp_path, "xfs", parts, env=wrap)
+    assert lines[0]["environment"]["kernel_thread_time"] == source
+    seen = [one["observed"] for one in measured(lines)["t/rw-256K", "time_ns"]]
+    times = [one["kernel_thread_ns"] for one in seen]
+    assert max(times) > 1000000
+    # not more than two seconds of each CPU for what takes a tenth
+    assert max(times) < 2e9 * os.cpu_count()
 
 
 def test_seed_repeats_the_order(tmp_path):

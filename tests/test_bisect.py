@@ -422,7 +422,8 @@ def test_bad_input_of_kernels(lab, more, message):
     (PASS | {"damage": "bad magic\n", "status": 1}, 1, "bad: 6.1-test: damaged: bad magic"),
     ({"rounds": [[{"verdict": "error", "reason": "no space"}]]}, 125, "cannot tell: 6.1-test: "
      "error: no space"),
-    ({"status": 77, "prints": "cowbell fs: the kernel has no xfs\n"}, 125, "no results, exit status "
+    ({"status": 77, "prints": "cowbell fs: the kernel has no xfs\n"}, 125,
+     "no results, exit status "
      "77: cowbell fs: the kernel has no xfs"),
 ])
 def test_answers_of_a_step(lab, shows, status, said):
@@ -444,7 +445,8 @@ def rounds(*verdicts):
     (["--flaky-rate", "0.5"], rounds("pass"), 0, "good: 6.1-test: 7 rounds"),
     (["--flaky-rate", "0.5"], rounds(*["pass"] * 6, "fail"), 1, "once in round 7 of 7"),
     (["--flaky-rate", "0.5"], rounds(*["pass"] * 7, "fail"), 0, "good: 6.1-test: 7 rounds"),
-    (["--flaky-rate", "0.5", "--error-rate", "0.25"], rounds("pass", "pass", "fail"), 0, "2 rounds"),
+    (["--flaky-rate", "0.5", "--error-rate", "0.25"], rounds("pass", "pass", "fail"), 0,
+     "2 rounds"),
     (["--flaky-rate", "0.5"], rounds("pass", "error", "pass"), 125, "error: once"),
     (["--flaky-rate", "0.5"], rounds("pass", "skip"), 125, "1 of 7 rounds say something"),
     (["--flaky-rate", "0.5", "--good-is", "fail"], rounds("pass", "pass", "fail"), 0,

@@ -160,6 +160,28 @@ def test_comparable_runs(tmp_path, changes):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("a, b, word, note", [
+    ([1] * 8, [1] * 8, "same", None),
+    ([1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8], "same", None),
+    ([1, 2, 3, 4, 5, 6, 7, 8], [2, 1, 3, 4, 5, 6, 7, 8], "differ", "counts as noise here"),
+    ([1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1, 2], "differ", "counts as noise here"),
+    ([1] * 8, [2] * 8, "by-side", "counts as a difference of A and B here"),
+    ([1], [2], "by-side", "counts as a difference of A and B here"),
+    ([1], [1], "same", None),
+    ([None] * 8, [None] * 8, "differ", "counts as noise here"),
+])
+def test_seeds_are_told(tmp_path, a, b, word, note):
+    files = [[write_run(tmp_path / f"{letter}{i}.json", f"{letter}{i}", start=20 * i + first,
+                        run={"seed": seed}, blocks=8) for i, seed in enumerate(seeds)]
+             for letter, first, seeds in (("a", 0, a), ("b", 10, b))]
+    args = ["--a", *files[0], "--b", *files[1]]
+    assert compare(*args)[2]["seeds"] == word
+    done = cowbell("compare", *args)
+    assert done.returncode == 0
+    assert ("have not the same seeds" in done.stdout) == bool(note)
+    assert not note or note in done.stdout
+
+
 def test_a_side_must_be_one_kernel(tmp_path):
     a = write_side(tmp_path, "a", 2)
     b = [write_run(tmp_path / "b0.json", "b0"),
@@ -203,11 +225,19 @@ def test_derived_values_count_where_their_direction_is_known(tmp_path):
             path = tmp_path / f"{side}{i}.json"
             args[side].append(write_lines(path, [
                 run_line(i * 20 + 10 * (side == "b")), line | {"value": value, "better": "lower"},
-                line | {"name": "extents/copy", "value": value}, END]))
+                line | {"name": "extents/copy", "value": value},
+                line | {"metric": "intercept_ns", "value": value, "better": "lower",
+                        "role": "summary"},
+                # the samples are in the file, and this says nothing more
+                line | {"metric": "median_time_ns", "value": value, "better": "lower",
+                        "role": "summary", "of": "samples"}, END]))
     status, items, _ = compare("--a", *args["a"], "--b", *args["b"])
     assert status == 1
     assert {name: item["verdict"] for name, item in items.items()} == {
         "extents/clone slope_ns_per_extent": "worse"}
+    # what says anew what other lines say is compared only by name
+    _, items, _ = compare("--metric", "extents/*", "--a", *args["a"], "--b", *args["b"])
+    assert items.keys() == {"extents/clone slope_ns_per_extent", "extents/clone intercept_ns"}
 
 
 RUN, CELL = run_line(), bench_line()

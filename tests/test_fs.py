@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cowbell import filesystems, fs, kernel, state
+from cowbell import filesystems, fs, kernel, server, state
+from cowbell import filesystems_local as local, filesystems_network as network
+from cowbell.tools import RunnerError
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making filesystems needs root")
 NOBODY = 65534
@@ -88,8 +90,8 @@ def test_each_filesystem_is_made_and_removed(name):
         cat {dir}/a {dir2}/a
         exit 7"""
     done = run(name, "--second", script=script)
-    kind = {"overlay": "overlayfs", "ext4": "ext2/ext3"}.get(name.partition(":")[0],
-                                                             name.partition(":")[0])
+    base = name.partition(":")[0]
+    kind = {"overlay": "overlayfs", "ext4": "ext2/ext3", "cifs": "smb2"}.get(base, base)
     assert done.stderr == ""
     assert done.stdout.split() == [kind, kind, "2", "kept", "too"]
     assert done.returncode == 7
@@ -116,6 +118,24 @@ def test_btrfs_variants_are_mounted_as_they_are_called(name, option):
 def test_btrfs_profiles_are_what_they_are_called(name, profile):
     said = run(name, script="btrfs filesystem df {dir}").stdout
     assert f"Metadata, {profile}:" in said
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["xfs", "overlay", "tmpfs"])
+def test_view_is_a_second_mount_of_the_first(name):
+    script = r"""
+        set -e
+        test "$COWBELL_VIEW" = "{view}"
+        echo one >{dir}/a
+        cat {view}/a
+        ! ln {dir}/a {view}/b 2>/dev/null
+        ! test -e "$(dirname {dir2})/view"
+        test -z "$COWBELL_REMOUNT" || eval "$COWBELL_REMOUNT"
+        echo two >{view}/a
+        cat {dir}/a
+        grep -c " {dir} \| {view} " /proc/self/mountinfo"""
+    done = run(name, "--view", "--second", script=script)
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["one", "two", "2"], "", 0)
 
 
 @needs_root
@@ -163,6 +183,7 @@ def test_other_braces_and_other_environment_stay(monkeypatch):
 @pytest.mark.parametrize("name, why", [
     ("dir2", "there is no second filesystem; ask for it with --second"),
     ("remount", "what this filesystem holds does not outlive a remount"),
+    ("view", "it is mounted only once; ask for a second time with --view"),
 ])
 def test_braces_that_stand_for_nothing(name, why):
     done = run("tmpfs", script=f"echo '{{{name}}}'")
@@ -387,6 +408,10 @@ def test_list_names_each_filesystem_and_whether_it_can_be_made():
      "odd: mkfs.odd not installed"),
     (filesystems.ImageFilesystem("odd", "", "oddfs", ("mkfs.ext4",), ("e2fsck",)),
      "odd: the kernel has no oddfs"),
+    (filesystems.ImageFilesystem("odd", "", "oddfs", ("mkfs.odd", "now"), ("mkfs.odd", "then")),
+     "odd: the kernel has no oddfs; mkfs.odd not installed"),
+    (filesystems.Overlay("odd", "", filesystems.ImageFilesystem(
+        "below", "", "oddfs", ("mkfs.ext4",), ("e2fsck",))), "odd: the kernel has no oddfs"),
     (filesystems.btrfs("odd", "", choices=(("/nowhere", "compress=odd"),)),
      "odd: the kernel offers none of compress=odd"),
 ])
@@ -416,3 +441,118 @@ def test_half_made_run_is_removed(home):
                                         ("2G", 2 << 30)])
 def test_sizes(text, size):
     assert filesystems.parse_size(text) == size
+
+
+NETWORK = [entry for entry in filesystems.VARIANTS.values()
+           if isinstance(entry, network.NetworkFilesystem)]
+
+
+@pytest.fixture(name="able")
+def fixture_able(monkeypatch):
+    """A machine that has every kernel module and every tool."""
+    for name in ("kernel_lacks", "module_lacks", "tools_lacking"):
+        monkeypatch.setattr(local, name, lambda *_: "")
+        monkeypatch.setattr(network, name, lambda *_: "")
+    monkeypatch.setenv("COWBELL_VM", "tcg")
+
+
+@pytest.mark.parametrize("entry", NETWORK, ids=lambda entry: entry.name)
+def test_network_filesystems_need_client_server_base_and_tools(entry, able, monkeypatch):
+    assert entry.missing() == ""
+    monkeypatch.setattr(network, "kernel_lacks", lambda kind: f"no {kind}")
+    monkeypatch.setattr(network, "module_lacks", lambda name: f"no {name}")
+    monkeypatch.setattr(local, "kernel_lacks", lambda kind: f"no {kind}")
+    monkeypatch.setattr(network, "tools_lacking", lambda *tools: f"no {tools[0]}")
+    assert entry.missing() == {
+        "nfs": "no nfs4; no nfsd; no xfs; no mount.nfs4",
+        "nfs:ext4": "no nfs4; no nfsd; no ext4; no mount.nfs4",
+        "cifs": "no cifs; no ksmbd; no xfs; no mount.cifs",
+        "cifs:samba": "no cifs; no btrfs; no mount.cifs"}[entry.name]
+
+
+def test_ksmbd_is_for_guests_only(able, monkeypatch):
+    monkeypatch.delenv("COWBELL_VM")
+    reasons = {entry.name: entry.missing() for entry in NETWORK if entry.missing()}
+    assert reasons == {
+        "cifs": "ksmbd serves the whole machine; it is started in a guest of cowbell vm only"}
+
+
+def test_all_reasons_are_in_one_line():
+    assert local.why_not("", "no x", "", "no y", "no x") == "no x; no y"
+    assert local.why_not("", "") == ""
+    assert local.tools_lacking("sh", "no-such-tool", "nor-this") == \
+        "no-such-tool and nor-this not installed"
+    assert local.module_lacks("no_such_module") == "the kernel has no no_such_module"
+
+
+@needs_root
+@pytest.mark.parametrize("words, message", [
+    ("--serve /nowhere/1", "/nowhere/1 is not a filesystem of cowbell fs"),
+    ("tmpfs -- FS --serve {dir}/..", "{dir}/.. is not a filesystem of cowbell fs"),
+])
+def test_server_is_for_network_filesystems(words, message, home):
+    done = subprocess.run([fs.SCRIPT, *words.replace("FS", str(fs.SCRIPT)).split()],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert message.rpartition("}")[2] in done.stderr
+
+
+class Stub:
+    """A process that is found as the server of a folder, and does as it is told."""
+
+    def __init__(self, tmp_path, monkeypatch, script):
+        """Have server.start start a Python script."""
+        path = tmp_path / "server.py"
+        path.write_text(script)
+        monkeypatch.setattr(server, "SCRIPT", path)
+        self.folder = tmp_path / "place"
+
+    def start(self):
+        """Start it; its process."""
+        return server.start(self.folder)
+
+
+SERVES = """import contextlib, sys
+sys.path.insert(0, {runner!r})
+from cowbell import server
+@contextlib.contextmanager
+def serving():
+    yield
+    open({mark!r}, "w").close()
+server.serve(serving())
+"""
+
+
+def test_server_is_found_again_and_ended(tmp_path, monkeypatch):
+    mark = tmp_path / "ended"
+    stub = Stub(tmp_path, monkeypatch,
+                SERVES.format(runner=str(fs.SCRIPT.parent), mark=str(mark)))
+    assert server.find(stub.folder) is None
+    pid = stub.start()
+    assert server.find(stub.folder) == pid
+    assert server.find(tmp_path) is None
+    server.end(tmp_path)
+    assert not mark.exists()
+    server.end(stub.folder)
+    assert mark.exists()
+    assert server.find(stub.folder) is None
+    server.end(stub.folder)
+
+
+def test_server_that_will_not_end_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "END_SECONDS", 0.2)
+    stub = Stub(tmp_path, monkeypatch, "import signal, time\n"
+                "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+                "print('ready', flush=True)\ntime.sleep(60)\n")
+    stub.start()
+    server.end(stub.folder)
+    assert server.find(stub.folder) is None
+
+
+@pytest.mark.parametrize("script, said", [
+    ("print('one'); print('cannot: two')", "cannot: two"),
+    ("raise SystemExit(3)", "a server ended with status 3"),
+])
+def test_server_that_does_not_come_up_says_why(script, said, tmp_path, monkeypatch):
+    with pytest.raises(RunnerError, match=said):
+        Stub(tmp_path, monkeypatch, script).start()

@@ -216,6 +216,44 @@ def test_every_line_obeys_the_schema_and_says_enough(place):
         assert cases["red"][key]
 
 
+def test_points_are_announced_before_they_run_if_that_is_asked_for(place):
+    lines = lines_of(run(place, "--announce", "--json", "-").stdout)
+    told = [(line["kind"], line["case"]) for line in lines[1:-1]]
+    started = [name for kind, name in told if kind == "start"]
+    assert sorted(started) == sorted(name for name in VERDICTS if name != "skipped")
+    for name in started:
+        assert told.index(("start", name)) < told.index(("case", name))
+    red = {line["kind"]: line for line in lines if line.get("case") == "red"}
+    for key in ("strength", "seed", "repeat"):
+        assert red["start"][key] == red["case"][key]
+    assert "start" not in {line["kind"] for line in lines_of(run(place, "--json", "-").stdout)}
+
+
+def test_a_point_is_announced_while_it_runs(place):
+    file = place / "r.json"
+    driver = subprocess.Popen(
+        [DRIVER, "run", "--dir", place / "dir", "--announce", "--json", file,
+         place / "cases" / "hangs.json"],
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and not (file.exists() and "start" in file.read_text()):
+        time.sleep(0.005)
+    driver.kill()
+    driver.wait()
+    assert [json.loads(line)["kind"] for line in file.read_text().splitlines()] == ["run", "start"]
+    # Only the case that did not come to its end is run again.
+    assert run(place, "--resume", file).returncode == 1
+    kinds = [json.loads(line)["kind"] for line in file.read_text().splitlines()]
+    assert kinds[:3] == ["run", "start", "run"] and kinds.count("case") == len(VERDICTS)
+
+
+@pytest.mark.parametrize("value, told", [("tcg", "tcg"), ("kvm", "kvm"), ("", None), ("x", None)])
+def test_a_run_in_a_guest_says_so(place, value, told, monkeypatch):
+    monkeypatch.setenv("COWBELL_VM", value)
+    assert lines_of(run(place, "--json", "-").stdout)[0].get("vm") == told
+
+
 def test_the_repeat_command_can_be_pasted(place):
     red = next(
         line for line in lines_of(run(place, "--json", "-").stdout) if line.get("case") == "red"

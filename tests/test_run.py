@@ -22,8 +22,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from run_place import (COWBELL, GATE, GATE_FILES, PATIENCE_SECONDS, RED, WRITE, Place, children,
-                       filesystem, lines_of, mounted, proc, state_of, wait_for)
+from run_place import (COWBELL, GATE, GATE_FILES, PATIENCE_SECONDS, RED, WRITE, Place, bound,
+                       children, filesystem, lines_of, mounted, proc, state_of, wait_for)
 
 pytestmark = pytest.mark.skipif(not COWBELL.exists(), reason="the driver is not built")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -149,6 +149,45 @@ def test_directory_that_is_read_only(place):
     assert done.err == \
         f"cowbell run: {directory}: cannot make a folder in it: Read-only file system\n"
     assert (done.out, done.code) == ("", 2)
+
+
+@needs_root
+def test_view_through_another_mount(place):
+    through = [{"op": "open", "file": "a", "flags": "rdwr", "as": "seen", "via": "view"},
+               {"op": "write", "fd": "seen", "off": "1B", "len": "1B"},
+               {"op": "read", "fd": "a", "off": "0", "len": "2B"}]
+    case = place.case("seen", *through)
+    with bound(place.top / "view", place.dir) as view:
+        done = place.run("--view", view, case, place.case("two", needs=["second_client"]))
+    assert (done.err, done.code, done.verdicts) == ("", 0, [("two", "skip"), ("seen", "pass")])
+    assert done.run["view"] == str(view) and done.run["needs"]["view"] == "yes"
+    assert done.cases[0]["reason"] == "second_client: both mounts are of one superblock"
+    skipped = place.run(case)
+    assert skipped.cases[0]["reason"] == "view: needs --view" and "view" not in skipped.run
+
+
+@needs_root
+def test_command_that_repeats_a_failure_names_the_view(place):
+    with bound(place.top / "view", place.dir) as view:
+        done = place.run("--view", view, place.case("red", RED))
+    assert f" --view {view} " in done.cases[0]["repeat"]
+
+
+@needs_root
+def test_view_that_is_none(place):
+    other = place.top / "other"
+    other.mkdir()
+    for view, why in (
+            (place.dir, f"--view {place.dir} is the same mount as that of --dir"),
+            (other, f"--view {other} does not show what is made in --dir, so it is no mount of "
+                    "the same"),
+            (place.top / "gone", f"{place.top}/gone: cannot be opened: No such file or directory")):
+        done = place.run("--view", view, place.case("small"))
+        assert (done.err, done.out, done.code) == (f"cowbell run: {why}\n", "", 2)
+        assert not place.json.exists()
+    with mounted(other, "tmpfs"):
+        done = place.run("--view", other, place.case("small"))
+        assert (done.code, list(other.iterdir())) == (2, [])
 
 
 def test_no_directory_given_means_the_current_one(place):

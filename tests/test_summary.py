@@ -19,13 +19,15 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making filesystems ne
 
 DIR = "/var/tmp/cowbell-fs/run-x1/1/dir"
 DIR2 = "/var/tmp/cowbell-fs/run-x1/2/dir"
+VIEW = "/var/tmp/cowbell-fs/run-x1/1/view"
 HOOK = f"remount=/usr/libexec/cowbell/cowbell-fs --remount {DIR} {DIR2}"
 RUN = {"kind": "run", "schema": 1, "dir": DIR, "command": [
-    "cowbell", "run", "--dir", DIR, "--dir2", DIR2, "--hook", HOOK]}
+    "cowbell", "run", "--dir", DIR, "--dir2", DIR2, "--view", VIEW, "--hook", HOOK]}
 FAIL = {"kind": "case", "case": "a/fail[len=1]", "verdict": "fail", "wall_ns": 500_000_000,
         "reason": "the call succeeded", "place": "steps[0]", "done": "clone_range from=a",
         "seen": "ok", "allowed": "EINVAL",
-        "repeat": f"cowbell run --dir {DIR} --dir2 {DIR2} --hook '{HOOK}' --seed 7 'a/fail[len=1]'"}
+        "repeat": f"cowbell run --dir {DIR} --dir2 {DIR2} --view {VIEW} --hook '{HOOK}' --seed 7 "
+                  "'a/fail[len=1]'"}
 CASES = [{"kind": "case", "case": "a/pass", "verdict": "pass", "wall_ns": 250_000_000}, FAIL,
          {"kind": "case", "case": "a/xpass", "verdict": "xpass", "round": 2},
          {"kind": "case", "case": "a/error", "verdict": "error", "reason": "no memory"}]
@@ -58,8 +60,8 @@ fail: xfs:1k: a/fail[len=1]
     done:    clone_range from=a
     seen:    ok
     allowed: EINVAL
-    again:   cowbell fs xfs:1k --second -- cowbell run --dir {dir} --dir2 {dir2} \
---hook 'remount={remount}' --seed 7 'a/fail[len=1]'
+    again:   cowbell fs xfs:1k --second --view -- cowbell run --dir {dir} --dir2 {dir2} \
+--view {view} --hook 'remount={remount}' --seed 7 'a/fail[len=1]'
 
 error: xfs:1k: a/error
     reason:  no memory
@@ -199,7 +201,8 @@ def test_matrix_tells_the_driver_all_it_needs(matrix, tmp_path):
     words = json.loads((tmp_path / "results/ext4.jsonl").read_text().splitlines()[0])["command"][1:]
     folder = Path(words[words.index("--dir") + 1]).parents[1]
     assert words == ["run", "--dedicated", "--dir", f"{folder}/1/dir", "--dir2", f"{folder}/2/dir",
-                     "--hook", f"remount={RUNNER}/cowbell-fs --remount {folder}/1/dir "
+                     "--view", f"{folder}/1/view", "--hook",
+                     f"remount={RUNNER}/cowbell-fs --remount {folder}/1/dir "
                      f"{folder}/2/dir", "--json", f"{tmp_path}/results/ext4.jsonl",
                      "--jobs", "3", "--seed", "5", "a/pass"]
 

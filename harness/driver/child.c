@@ -30,16 +30,19 @@ static int reopen(struct workdir *w, const char *folder, int *fd)
 	return w && *fd < 0 ? *fd : 0;
 }
 
-static int ask_hook(void *context, const char *name, int *dirfd, int *dir2fd)
+static int ask_hook(void *context, const char *name, int *dirfd, int *dir2fd, int *viewfd)
 {
 	const struct child *c = context;
 	int answer = 0, ret;
 
 	shut(dirfd);
 	shut(dir2fd);
+	shut(viewfd);
 	workdir_drop(c->dir);
 	if (c->dir2)
 		workdir_drop(c->dir2);
+	if (c->view)
+		workdir_drop(c->view);
 	if (send(c->hook, name, strlen(name) + 1, MSG_NOSIGNAL) < 0)
 		answer = -errno;
 	else if (recv(c->hook, &answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
@@ -47,6 +50,8 @@ static int ask_hook(void *context, const char *name, int *dirfd, int *dir2fd)
 	ret = reopen(c->dir, c->folder, dirfd);
 	if (ret == 0)
 		ret = reopen(c->dir2, c->folder, dir2fd);
+	if (ret == 0)
+		ret = reopen(c->view, c->folder, viewfd);
 	return answer ? answer : ret;
 }
 
@@ -88,6 +93,7 @@ int child_main(const struct child *c)
 		.probe = c->probe,
 		.dirfd = -1,
 		.dir2fd = -1,
+		.viewfd = -1,
 		.seed = c->seed,
 		.budget = c->budget,
 		.round = c->round,
@@ -97,18 +103,22 @@ int child_main(const struct child *c)
 	};
 	uint64_t start = clock_ns();
 	json_t *result = NULL;
+	int left = 0, seen = 0;
 	bool keep;
-	int left = 0;
 
 	/* modes are exactly those that a case asks for */
 	umask(0);
 	env.dirfd = workdir_enter(c->dir->fd, c->folder);
 	if (env.dirfd >= 0 && c->dir2)
 		env.dir2fd = workdir_enter(c->dir2->fd, c->folder);
+	if (env.dirfd >= 0)
+		seen = reopen(c->view, c->folder, &env.viewfd);
 	if (env.dirfd < 0)
 		result = set_up_error(c->dir->dir, env.dirfd);
 	else if (c->dir2 && env.dir2fd < 0)
 		result = set_up_error(c->dir2->dir, env.dir2fd);
+	else if (seen)
+		result = set_up_error(c->view->dir, seen);
 	else
 		result = exec_point(&env, c->point);
 	json_object_set_new(result, "wall_ns", json_integer((json_int_t)(clock_ns() - start)));
@@ -116,6 +126,7 @@ int child_main(const struct child *c)
 	keep = c->keep && wants_keeping(result);
 	shut(&env.dirfd);
 	shut(&env.dir2fd);
+	shut(&env.viewfd);
 	if (keep)
 		return CHILD_KEPT;
 	snprintf(c->now->place, sizeof(c->now->place), "cleaning up");

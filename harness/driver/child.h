@@ -27,6 +27,8 @@ struct child {
 	const struct probe *probe;
 	/** @dir, @dir2: run folders; the latter may be NULL */
 	struct workdir *dir, *dir2;
+	/** @view: the first of them as another mount shows it, or NULL */
+	struct workdir *view;
 	/** @folder: name of the point's own folder in them */
 	const char *folder;
 	uint64_t seed;

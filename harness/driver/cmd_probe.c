@@ -102,7 +102,9 @@ static int make_folder(int parent, const char *name)
 /* Exit code if the directory is fit for nothing, else CMD_GOOD and the answers. */
 static int probe(const struct wish *wish, struct probe *out)
 {
-	struct probe_options o = { .dedicated = wish->dedicated, .hooks = NULL, .dir2fd = -1 };
+	struct probe_options o = {
+		.dedicated = wish->dedicated, .hooks = NULL, .dir2fd = -1, .viewfd = -1
+	};
 	int parent = open_dir(wish->dir), folder = -1, exit_code = CMD_USAGE;
 	char name[32], why[160] = "";
 

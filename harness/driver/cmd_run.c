@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -53,7 +54,7 @@ struct run {
 	struct selection selection;
 	json_t *quirks;
 	struct resume resume;
-	struct workdir dir, dir2;
+	struct workdir dir, dir2, view;
 	struct probing *probing, *probing2;
 	struct sink sink;
 	struct supervise s;
@@ -209,6 +210,12 @@ static int probe_in_helper(struct probing *p, int *sig)
 	return ret;
 }
 
+/* The folder is known by then; only what the two are to each other is asked. */
+static int open_view(const struct run *r)
+{
+	return r->view.dir ? open(r->view.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
 static int probe_folder(struct run *r, struct probing **out, const struct workdir *w, int dir2fd)
 {
 	struct probing *p = helper_memory(sizeof(*p));
@@ -221,6 +228,7 @@ static int probe_folder(struct run *r, struct probing **out, const struct workdi
 	p->options.dedicated = r->o.dedicated;
 	p->options.hooks = r->o.hooks.count ? r->o.hooks.item : NULL;
 	p->options.dir2fd = dir2fd;
+	p->options.viewfd = w == &r->dir ? open_view(r) : -1;
 	p->dirfd = workdir_enter(w->fd, name);
 	if (p->dirfd >= 0) {
 		ret = probe_in_helper(p, &sig);
@@ -230,6 +238,8 @@ static int probe_folder(struct run *r, struct probing **out, const struct workdi
 	} else {
 		ret = p->dirfd;
 	}
+	if (p->options.viewfd >= 0)
+		close(p->options.viewfd);
 	if (sig)
 		return 128 + sig;
 	if (!ret && !p->ret)
@@ -240,6 +250,15 @@ static int probe_folder(struct run *r, struct probing **out, const struct workdi
 		 : ret < 0	   ? strerror(-ret)
 				   : p->why);
 	return complain(why);
+}
+
+static int find_view(struct run *r)
+{
+	char why[PATH_MAX + 128];
+
+	if (workdir_view(&r->view, &r->dir, r->o.view, why, sizeof(why)))
+		return complain(why);
+	return CMD_GOOD;
 }
 
 static int prepare_dirs(struct run *r)
@@ -253,6 +272,8 @@ static int prepare_dirs(struct run *r)
 	ret = make_workdir(r, &r->dir, r->o.dir);
 	if (!ret && r->o.dir2)
 		ret = make_workdir(r, &r->dir2, r->o.dir2);
+	if (!ret && r->o.view)
+		ret = find_view(r);
 	if (!ret)
 		ret = probe_folder(r, &r->probing, &r->dir, r->dir2.fd);
 	if (!ret && r->o.dir2)
@@ -320,12 +341,14 @@ static void fill_supervise(struct run *r)
 		.stop_on_fail = r->o.stop_on_fail,
 		.keep = r->o.keep,
 		.dedicated = r->o.dedicated,
+		.announce = r->o.announce,
 		.seed = choose_seed(r),
 		.budget = r->o.budget,
 		.round = r->o.round.value,
 		.hooks = r->o.hooks.count ? r->o.hooks.item : NULL,
 		.dir = &r->dir,
 		.dir2 = r->o.dir2 ? &r->dir2 : NULL,
+		.view = r->o.view ? &r->view : NULL,
 		.probe = p,
 		.quirks = r->quirks,
 		.resume = r->o.resume ? &r->resume : NULL,
@@ -345,6 +368,7 @@ static void fill_supervise(struct run *r)
 	r->s.again = (struct emit_command){
 		.dir = r->dir.dir,
 		.dir2 = r->dir2.dir,
+		.view = r->view.dir,
 		.dedicated = r->o.dedicated,
 		.timeout_s = r->o.timeout.set ? r->s.timeout_s : 0,
 		.budget = r->o.budget,
@@ -362,6 +386,7 @@ static void begin(struct run *r, int argc, char **argv)
 		.argv = argv,
 		.dir = r->dir.dir,
 		.dir2 = r->dir2.dir,
+		.view = r->view.dir,
 		.probe = &r->probing->probe,
 		.probe2 = r->probing2 ? &r->probing2->probe : NULL,
 		.seed = r->s.seed,
@@ -453,6 +478,7 @@ static void tidy(struct run *r)
 			r->dir.dir, r->dir.name);
 	workdir_close(&r->dir);
 	workdir_close(&r->dir2);
+	workdir_close(&r->view);
 	sink_close(&r->sink);
 	if (r->kmsg >= 0)
 		close(r->kmsg);
@@ -471,6 +497,7 @@ int cmd_run(int argc, char **argv)
 {
 	struct run r = { .dir = WORKDIR_NONE,
 			 .dir2 = WORKDIR_NONE,
+			 .view = WORKDIR_NONE,
 			 .sink = SINK_NONE,
 			 .signals = -1,
 			 .kmsg = -1,

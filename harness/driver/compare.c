@@ -204,7 +204,7 @@ bool world_read_back(struct world *w, struct wfile *f, bool direct)
 	bool good;
 	int fd = f->keep;
 
-	if (!f->exists || !f->model || f->keep < 0)
+	if (!f->exists || !f->model || f->keep < 0 || world_is_away(w, f))
 		return true;
 	if (direct) {
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", f->keep);

@@ -103,18 +103,35 @@ static json_t *text(const char *s)
 	return emit_text(s, strlen(s));
 }
 
-json_t *emit_case(const struct emit_point *p, enum verdict v, const char *reason,
-		  const json_t *child)
+/* What every line about a point begins with. */
+static json_t *point_line(const char *kind, const struct emit_point *p)
 {
 	json_t *line = json_object();
-	json_t *copy = child ? json_copy((json_t *)(uintptr_t)child) : NULL;
-	json_t *wall = json_object_get(copy, "wall_ns");
 
-	json_object_set_new(line, "kind", json_string("case"));
+	json_object_set_new(line, "kind", json_string(kind));
 	json_object_set_new(line, "case", text(p->name));
 	if (p->round)
 		json_object_set_new(line, "round", json_integer(p->round));
 	json_object_set_new(line, "strength", json_string(strengths[p->strength]));
+	return line;
+}
+
+json_t *emit_start(const struct emit_point *p, const char *repeat)
+{
+	json_t *line = point_line("start", p);
+
+	json_object_set_new(line, "seed", json_integer((json_int_t)p->seed));
+	json_object_set_new(line, "repeat", text(repeat));
+	return line;
+}
+
+json_t *emit_case(const struct emit_point *p, enum verdict v, const char *reason,
+		  const json_t *child)
+{
+	json_t *line = point_line("case", p);
+	json_t *copy = child ? json_copy((json_t *)(uintptr_t)child) : NULL;
+	json_t *wall = json_object_get(copy, "wall_ns");
+
 	json_object_set_new(line, "verdict", json_string(verdicts[v]));
 	if (reason)
 		json_object_set_new(line, "reason", text(reason));
@@ -197,6 +214,7 @@ char *emit_repeat(const struct emit_command *c, uint64_t seed, uint64_t round, c
 	fputs("cowbell run", f);
 	put_option(f, "--dir", c->dir);
 	put_option(f, "--dir2", c->dir2);
+	put_option(f, "--view", c->view);
 	if (c->dedicated)
 		fputs(" --dedicated", f);
 	if (c->timeout_s)

@@ -57,6 +57,12 @@ json_t *emit_case(const struct emit_point *p, enum verdict v, const char *reason
 		  const json_t *child);
 
 /**
+ * emit_start() - the line before a point is started
+ * @repeat: what emit_repeat() gives
+ */
+json_t *emit_start(const struct emit_point *p, const char *repeat);
+
+/**
  * emit_end() - the last line
  * @key, @text: what ended the run early ("interrupted": "SIGINT"), or NULL
  */
@@ -67,7 +73,7 @@ json_t *emit_text(const char *text, size_t len);
 
 /** struct emit_command - the options that a repeated run must have too; NULL and 0 leave out */
 struct emit_command {
-	const char *dir, *dir2;
+	const char *dir, *dir2, *view;
 	bool dedicated;
 	unsigned int timeout_s;
 	double budget;

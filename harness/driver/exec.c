@@ -527,7 +527,9 @@ static int ask_hook(struct world *w, const char *name)
 {
 	const struct exec_env *env = w->exec->env;
 
-	return env->hook ? env->hook(env->hook_context, name, &w->dirfd, &w->dir2fd) : -ENOSYS;
+	if (!env->hook)
+		return -ENOSYS;
+	return env->hook(env->hook_context, name, &w->dirfd, &w->dir2fd, &w->viewfd);
 }
 
 json_t *exec_point(const struct exec_env *env, const struct point *p)
@@ -545,6 +547,7 @@ json_t *exec_point(const struct exec_env *env, const struct point *p)
 		.arena = arena_new(),
 		.dirfd = env->dirfd,
 		.dir2fd = env->dir2fd,
+		.viewfd = env->viewfd,
 		.seed = env->seed,
 		.tag = (uint32_t)(env->seed ^ env->seed >> 16 ^ env->seed >> 32) & 0xffff,
 		.hook = ask_hook,

@@ -24,15 +24,15 @@ struct exec_now {
 struct exec_env {
 	const struct probe *probe;
 	/** @dirfd: an empty folder for this point alone, in which all it does takes place; @dir2fd:
-	 * likewise, or -1 */
-	int dirfd, dir2fd;
+	 * likewise, or -1; @viewfd: the first through another mount (--view), or -1 */
+	int dirfd, dir2fd, viewfd;
 	uint64_t seed;
 	/**
 	 * @hook: have the supervisor run a hook (remount) while the child holds nothing open below
-	 * the directory. It closes and reopens *dirfd and *dir2fd. Returns 0 or a negative errno.
+	 * the directory. It closes and reopens the three folders. Returns 0 or a negative errno.
 	 * NULL if there are no hooks.
 	 */
-	int (*hook)(void *context, const char *name, int *dirfd, int *dir2fd);
+	int (*hook)(void *context, const char *name, int *dirfd, int *dir2fd, int *viewfd);
 	void *hook_context;
 	/** @budget: scales how much is tried where chance decides, 0 is usual; @round: of a race,
 	 * run only this round, again and again; 0 is all */

@@ -41,6 +41,9 @@
 	X(ROOT, "root", "the caller is root in the initial user namespace") \
 	X(CHOWN, "chown", "files can be given away, and become other users") \
 	X(SECOND_FS, "second_fs", "--dir2 names another filesystem") \
+	X(VIEW, "view", "--view names another mount of the same filesystem") \
+	X(SECOND_CLIENT, "second_client", \
+	  "it has caches of its own: that mount is of another client of the same server") \
 	X(KMSG, "kmsg", "the kernel log can be read") \
 	X(DEDICATED, "dedicated", \
 	  "--dedicated: the filesystem is ours to fill, freeze and measure") \

@@ -28,6 +28,7 @@ static const struct row {
 	}
 	ROW("dir", "DIR", TEXT, dir, 0, 0, "work below this directory (default: the current one)"),
 	ROW("dir2", "DIR", TEXT, dir2, 0, 0, "a directory on another filesystem"),
+	ROW("view", "DIR", TEXT, view, 0, 0, "the same directory through another mount of it"),
 	ROW("json", "FILE", TEXT, json, 0, 0, "write results there as JSON lines; - is stdout"),
 	ROW("format", "NAME", TEXT, format, 0, 0, "report as pretty (default), tap, ktap or junit"),
 	ROW("jobs", "N", NUMBER, jobs, 1, SUPERVISE_JOBS_MAX,
@@ -45,6 +46,8 @@ static const struct row {
 	ROW("hook", "NAME=COMMAND", MANY, hooks, 0, 0, "a command that cases may ask for: remount"),
 	ROW("quirks", "FILE", MANY, quirks, 0, 0, "more known deviations"),
 	ROW("resume", "FILE", TEXT, resume, 0, 0, "go on with the run whose results these are"),
+	ROW("announce", NULL, FLAG, announce, 0, 0,
+	    "write a line before each point too: it tells what ran when the machine died"),
 	ROW("help", NULL, FLAG, help, 0, 0, "show this"),
 #undef ROW
 };

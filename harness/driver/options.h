@@ -23,11 +23,11 @@ struct number {
 
 /** struct run_options - what the command line says */
 struct run_options {
-	const char *dir, *dir2, *json, *resume, *format;
+	const char *dir, *dir2, *view, *json, *resume, *format;
 	struct number jobs, seed, timeout, repeat, round;
 	/** @budget: 0 if not given */
 	double budget;
-	bool stop_on_fail, keep, dedicated, help;
+	bool stop_on_fail, keep, dedicated, announce, help;
 	struct many hooks, quirks;
 	/** @select: what is left: which cases; ends with NULL */
 	char *const *select;

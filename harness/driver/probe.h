@@ -56,6 +56,8 @@ struct probe_options {
 	const char *const *hooks;
 	/** @dir2fd: -1 if there is no second directory */
 	int dir2fd;
+	/** @viewfd: the directory seen through another mount, -1 if there is none */
+	int viewfd;
 };
 
 /**
@@ -78,6 +80,9 @@ bool probe_meets(const struct probe *p, int need, bool negated, const char *para
 /** probe_filesystem_json() - the facts, as "filesystem" of a result file's first line; a new
  * reference */
 json_t *probe_filesystem_json(const struct probe *p);
+
+/** probe_mount_id() - number of the mount that a descriptor was opened by; -1 if it is not known */
+int probe_mount_id(int fd);
 
 /** probe_json() - all answers as {"clone": "yes", "swap": "no: swapon: EINVAL"}; a new reference */
 json_t *probe_json(const struct probe *p);

@@ -407,6 +407,21 @@ void try_second_fs(struct lab *l)
 	}
 }
 
+void try_view(struct lab *l)
+{
+	/* That it is one was found out before (workdir_view()). */
+	if (l->o->viewfd < 0)
+		lab_no(l, "needs --view");
+}
+
+void try_second_client(struct lab *l)
+{
+	if (l->o->viewfd < 0)
+		lab_no(l, "needs --view");
+	else if (probe_superblock(l->dirfd) == probe_superblock(l->o->viewfd))
+		lab_no(l, "both mounts are of one superblock");
+}
+
 void try_kmsg(struct lab *l)
 {
 	const int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);

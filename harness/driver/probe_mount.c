@@ -65,8 +65,8 @@ static bool parse(char *line, struct mount_line *m)
 	return m->type && m->source && m->super_options;
 }
 
-/* The mount's number, from fdinfo because that needs no new kernel; -1 if there is no /proc. */
-static int mount_id(int fd)
+/* From fdinfo because that needs no new kernel. */
+int probe_mount_id(int fd)
 {
 	char path[64], line[128];
 	int id = -1;
@@ -87,7 +87,7 @@ static int mount_id(int fd)
 static bool find(int dirfd, struct mount_line *m, char **line)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
-	const int id = mount_id(dirfd);
+	const int id = probe_mount_id(dirfd);
 	bool found = false;
 	size_t size = 0;
 

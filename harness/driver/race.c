@@ -227,11 +227,13 @@ static void draw(const struct world *w, uint64_t number, const struct timing *t,
 	}
 }
 
-static bool enough_overlap(const struct world *w)
+/* Who gives a race a part of its time asks for that part of the proof. */
+static bool enough_overlap(const struct world *w, double factor)
 {
 	const struct checked *c = &w->checked;
+	const double plenty = OVERLAPS_PLENTY * (factor < 1 ? factor : 1);
 
-	if (!w->point->race->overlaps || c->overlaps >= OVERLAPS_PLENTY)
+	if (!w->point->race->overlaps || (c->overlaps && (double)c->overlaps >= plenty))
 		return true;
 	return c->overlaps && c->overlaps * 100 >= c->rounds * w->point->race->overlaps;
 }
@@ -248,7 +250,7 @@ static void run_rounds(struct world *w, const struct race_options *o, struct tim
 
 	least = least < ROUNDS_LEAST ? ROUNDS_LEAST : least;
 	while (spent < budget || w->checked.rounds < least ||
-	       (!enough_overlap(w) && spent < budget + PATIENCE_NS)) {
+	       (!enough_overlap(w, factor) && spent < budget + PATIENCE_NS)) {
 		/* Calls that took long when they were measured make delays too long to meet. */
 		if (spent >= budget && w->checked.rounds % ROUNDS_MIN == 0 && !measure(w, t))
 			return;
@@ -260,7 +262,7 @@ static void run_rounds(struct world *w, const struct race_options *o, struct tim
 		spent = clock_ns() - start;
 	}
 	all_worked(w);
-	if (!enough_overlap(w))
+	if (!enough_overlap(w, factor))
 		world_error(w,
 			    "only %" PRIu64 " of %" PRIu64
 			    " rounds overlapped, which proves little; %u%% are needed",

@@ -64,7 +64,7 @@ static bool take_line(struct resume *r, const char *text, size_t len, bool first
 	else if (!strcmp(kind, "case"))
 		good = !first && take_case(r, line);
 	else
-		good = !first && !strcmp(kind, "end");
+		good = !first && (!strcmp(kind, "start") || !strcmp(kind, "end"));
 	json_decref(line);
 	return good;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The first line of a result file. */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -39,6 +40,7 @@ static json_t *filesystem(const struct probe *p)
 json_t *run_line(const struct run_line *r)
 {
 	json_t *line = json_object(), *command = json_array();
+	const char *vm = getenv("COWBELL_VM");
 	time_t now = time(NULL);
 	char when[40] = "";
 	struct tm utc;
@@ -60,11 +62,15 @@ json_t *run_line(const struct run_line *r)
 		json_object_set_new(line, "dir2", text(r->dir2));
 		json_object_set_new(line, "second_filesystem", filesystem(r->probe2));
 	}
+	if (r->view)
+		json_object_set_new(line, "view", text(r->view));
 	json_object_set_new(line, "machine", machine_hardware());
 	json_object_set_new(line, "seed", number(r->seed));
 	json_object_set_new(line, "jobs", number(r->jobs));
 	json_object_set_new(line, "repeat", number(r->repeat));
 	json_object_set_new(line, "points", number(r->points));
+	if (vm && (!strcmp(vm, "tcg") || !strcmp(vm, "kvm")))
+		json_object_set_new(line, "vm", json_string(vm));
 	if (mutant_name())
 		json_object_set_new(line, "mutant", json_string(mutant_name()));
 	if (r->resumed)

@@ -90,6 +90,11 @@ void sink_item(struct sink *s, json_t *item)
 	put(s, s->report->item, item);
 }
 
+void sink_start(struct sink *s, json_t *start)
+{
+	put(s, NULL, start);
+}
+
 void sink_end(struct sink *s, json_t *end)
 {
 	put(s, s->report->end, end);

@@ -46,6 +46,9 @@ void sink_begin(struct sink *s, json_t *run);
 void sink_item(struct sink *s, json_t *item);
 void sink_end(struct sink *s, json_t *end);
 
+/** sink_start() - the line that a point is about to be started; no report shows it */
+void sink_start(struct sink *s, json_t *start);
+
 /** sink_running() - a point was started */
 void sink_running(struct sink *s, const char *name);
 

@@ -119,6 +119,7 @@ static _Noreturn void be_child(struct slots *all, const struct slot *slot, struc
 		.probe = s->probe,
 		.dir = s->dir,
 		.dir2 = s->dir2,
+		.view = s->view,
 		.folder = slot->folder,
 		.seed = emit_point_seed(s->seed + slot->round - 1, slot->point->name),
 		.budget = s->budget,

@@ -218,6 +218,19 @@ static void reap(struct loop *l)
 	}
 }
 
+/* Whoever reads the results of a machine that died must see what ran: so this comes before it. */
+static void announce(struct loop *l, const struct emit_point *e, const struct ticket *t)
+{
+	struct supervise *s = l->s;
+	char *again;
+
+	if (!s->announce)
+		return;
+	again = emit_repeat(&s->again, e->seed, 0, s->points[t->index].again);
+	sink_start(s->sink, emit_start(e, again));
+	free(again);
+}
+
 /* Needs that are not met, as the reason of a skip; NULL if all are. */
 static const char *unmet(const struct supervise *s, const struct point *p)
 {
@@ -276,6 +289,7 @@ static bool start_next(struct loop *l, struct slot *slot, bool alone)
 			agenda_defer(&l->agenda, &t);
 		} else {
 			take_kmsg(l);
+			announce(l, &e, &t);
 			ret = slot_start(&l->slots, slot, l->s, p, &t);
 			if (ret == 0) {
 				sink_running(l->s->sink, p->name);

@@ -31,6 +31,8 @@ struct supervise {
 	size_t points_count;
 	unsigned int jobs, repeat, timeout_s;
 	bool stop_on_fail, keep, dedicated;
+	/** @announce: write a line before each point is started */
+	bool announce;
 	uint64_t seed;
 	/** @budget: scales the time of races, 0 is as usual; @round: of races, 0 is all */
 	double budget;
@@ -39,6 +41,8 @@ struct supervise {
 	const char *const *hooks;
 	/** @dir, @dir2: run folders; @dir2 is NULL if there is no second directory */
 	struct workdir *dir, *dir2;
+	/** @view: the run folder as another mount shows it (workdir_view()), or NULL */
+	struct workdir *view;
 	const struct probe *probe;
 	/** @quirks: list made by quirk_load(); @place: where we are */
 	const json_t *quirks;

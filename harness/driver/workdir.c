@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "beneath.h"
+#include "probe.h"
 #include "rmtree.h"
 #include "workdir.h"
 
@@ -29,6 +30,7 @@
 
 #define REMOVE_TRIES   100
 #define REMOVE_WAIT_MS 10
+#define VIEW_TRIES     300
 
 static int open_dir(const char *path)
 {
@@ -224,6 +226,59 @@ int workdir_make(struct workdir *w, const char *path, char *why, size_t why_size
 			 dirfd < 0 ? "cannot be opened" : "cannot make a folder in it",
 			 strerror(-ret));
 	return ret ? -1 : 0;
+}
+
+#define SEEN "cowbell-view"
+
+/* Does the file made as @fd show the same through the other mount? A client may be slow to look. */
+static bool shows(int viewfd, const char *name, const unsigned char *want, size_t len)
+{
+	unsigned char got[32];
+	bool same = false;
+
+	for (int i = 0; !same && i < VIEW_TRIES; i++) {
+		int run = beneath_open(viewfd, name, O_RDONLY | O_DIRECTORY, 0);
+		int fd = run < 0 ? run : beneath_open(run, SEEN, O_RDONLY, 0);
+
+		if (i > 0)
+			poll(NULL, 0, REMOVE_WAIT_MS);
+		same = fd >= 0 && read(fd, got, sizeof(got)) == (ssize_t)len &&
+		       !memcmp(got, want, len);
+		shut(&fd);
+		shut(&run);
+	}
+	return same;
+}
+
+int workdir_view(struct workdir *view, const struct workdir *dir, const char *path, char *why,
+		 size_t why_size)
+{
+	unsigned char bytes[16];
+	const char *wrong = NULL;
+	int viewfd, fd;
+
+	view->dir = realpath(path, NULL);
+	viewfd = view->dir ? open_dir(view->dir) : -errno;
+	if (viewfd < 0) {
+		snprintf(why, why_size, "%s: cannot be opened: %s", path, strerror(-viewfd));
+		return -1;
+	}
+	memcpy(view->name, dir->name, sizeof(view->name));
+	fd = beneath_open(dir->fd, SEEN, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	if (fd < 0 || getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes) ||
+	    write(fd, bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes))
+		wrong = "cannot be looked for: no file can be written";
+	/* it is on the server when it is closed */
+	shut(&fd);
+	if (!wrong && !shows(viewfd, dir->name, bytes, sizeof(bytes)))
+		wrong = "does not show what is made in --dir, so it is no mount of the same";
+	else if (!wrong && probe_mount_id(viewfd) == probe_mount_id(dir->fd))
+		wrong = "is the same mount as that of --dir";
+	if (wrong)
+		snprintf(why, why_size, "--view %s %s", path, wrong);
+	unlinkat(dir->fd, SEEN, 0);
+	close(viewfd);
+	return wrong ? -1 : 0;
 }
 
 void workdir_drop(struct workdir *w)

@@ -36,6 +36,16 @@ struct workdir {
 int workdir_make(struct workdir *w, const char *path, char *why, size_t why_size);
 
 /**
+ * workdir_view() - the run folder of @dir as another mount of the same filesystem shows it
+ * @path: where that mount shows the directory that @dir's run folder is in
+ *
+ * Nothing is believed: what is made on one side must appear on the other. @view stays closed;
+ * workdir_reopen() opens it. Returns 0, or -1 with one line in @why.
+ */
+int workdir_view(struct workdir *view, const struct workdir *dir, const char *path, char *why,
+		 size_t why_size);
+
+/**
  * workdir_teardown() - remove what killed runs left
  * @dedicated: the filesystem is ours: thaw it if a killed run left it frozen
  *

@@ -128,14 +128,28 @@ static int64_t stamp_ns(const struct statx_timestamp *t)
 	return t->tv_sec * NS_PER_S + t->tv_nsec;
 }
 
-static bool look(struct wfile *f)
+bool world_is_away(const struct world *w, const struct wfile *f)
 {
+	for (size_t i = 0; f->model && i < w->point->fds_count; i++) {
+		const struct ofd *o = w->fds[i].ofd;
+
+		if (w->fds[i].fd >= 0 && o->view && w->files[o->file].model == f->model &&
+		    (o->flags & O_ACCMODE) != O_RDONLY)
+			return w->probe->need[NEED_SECOND_CLIENT].answer != ANSWER_NO;
+	}
+	return false;
+}
+
+static bool look(const struct world *w, struct wfile *f)
+{
+	/* A client may answer from memory what another one has changed, if it is let. */
+	const int how = AT_EMPTY_PATH | (w->viewfd >= 0 ? AT_STATX_FORCE_SYNC : 0);
 	struct statx st;
 
 	f->known.valid = false;
 	if (!f->exists || f->keep < 0)
 		return false;
-	if (statx(f->keep, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0)
+	if (statx(f->keep, "", how, STATX_BASIC_STATS, &st) < 0)
 		return false;
 	f->known.valid = true;
 	f->known.size = st.stx_size;
@@ -173,7 +187,7 @@ void world_look(struct world *w)
 	for (size_t i = 0; i < w->point->files_count; i++) {
 		if (w->files[i].model)
 			rest(w->files[i].model);
-		look(&w->files[i]);
+		look(w, &w->files[i]);
 	}
 }
 
@@ -284,7 +298,11 @@ static void settle_file(struct world *w, struct wfile *f)
 		return;
 	if (known && m->rope.size < f->known.size)
 		cut_private(w, m);
-	if (!look(f)) {
+	if (world_is_away(w, f)) {
+		f->known.valid = false;
+		return;
+	}
+	if (!look(w, f)) {
 		world_fail(w, world_text(w, "statx of %s succeeds", f->path), "%s",
 			   strerror(errno));
 		return;

@@ -58,6 +58,8 @@ struct ofd {
 	bool pos_known;
 	/** @flags: O_* */
 	uint64_t flags;
+	/** @view: opened through the other mount (--view) */
+	bool view;
 	/** @pipe: what lies in the pipe, for pipes that the model follows; shared by both ends;
 	 * NULL otherwise */
 	struct rope *pipe;
@@ -97,8 +99,9 @@ struct world {
 	const struct probe *probe;
 	struct units units;
 	struct arena *arena;
-	/** @dirfd: the point's own folder; @dir2fd: the same on the second filesystem, or -1 */
-	int dirfd, dir2fd;
+	/** @dirfd: the point's own folder; @dir2fd: the same on the second filesystem, or -1;
+	 * @viewfd: the first through another mount of it, or -1 */
+	int dirfd, dir2fd, viewfd;
 	/** @tag: stamp tag of this point */
 	uint32_t tag;
 	uint64_t seed;
@@ -165,6 +168,11 @@ bool world_is_here(const struct world *w, const struct wfile *f);
 /** world_remount() - give up all descriptors and mappings, run a hook, come back; 0 or a negative
  * errno */
 int world_remount(struct world *w, const char *hook);
+
+/** world_is_away() - is a file open for writing by another client (--view)? What that one writes
+ * stays with it until it closes the file (close-to-open, nfs(5)), so nothing can be demanded of
+ * what is seen on this side */
+bool world_is_away(const struct world *w, const struct wfile *f);
 
 /** world_first_name() - false if @file is a hard link to an inode that an earlier entry of files[]
  * is */

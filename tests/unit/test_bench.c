@@ -220,27 +220,6 @@ static void test_series__drift_false_alarms(void **state)
 	assert_in_range(alarms, 2, 40);
 }
 
-static void test_series__slope(void **state)
-{
-	double x[30], y[30];
-	struct chance c = { 5 };
-	struct range r;
-
-	(void)state;
-	for (size_t i = 0; i < 30; i++) {
-		x[i] = (double)(1 << (i % 10));
-		y[i] = 500 + 7 * x[i] + (double)chance_below(&c, 3);
-	}
-	/* one measurement in ten is wild, and the slope stays */
-	y[9] *= 10;
-	assert_true(series_slope(x, y, 30, 1, &r));
-	assert_true(r.value > 6.9 && r.value < 7.1);
-	assert_true(r.low <= r.value && r.value <= r.high);
-	for (size_t i = 0; i < 30; i++)
-		x[i] = 3;
-	assert_false(series_slope(x, y, 30, 1, &r));
-}
-
 /* A file without a name beside the build, where O_DIRECT works on most machines. */
 static int file(char name[64])
 {
@@ -386,7 +365,6 @@ int main(void)
 		cmocka_unit_test(test_series__medians),
 		cmocka_unit_test(test_series__flags),
 		cmocka_unit_test(test_series__drift_false_alarms),
-		cmocka_unit_test(test_series__slope),
 		cmocka_unit_test(test_content__same),
 		cmocka_unit_test(test_method__odd_sizes),
 		cmocka_unit_test(test_method__source_too_short),

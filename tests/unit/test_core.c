@@ -84,7 +84,7 @@ static json_t *run(const char *text)
 	struct point *p;
 	json_t *result;
 	char *copy = strdup(text);
-	struct exec_env env = { .probe = &probe, .dir2fd = -1, .seed = 1 };
+	struct exec_env env = { .probe = &probe, .dir2fd = -1, .viewfd = -1, .seed = 1 };
 
 	for (char *quote = strchr(copy, '\''); quote; quote = strchr(quote, '\''))
 		*quote = '"';

@@ -41,15 +41,15 @@ static void test_emit_repeat__has_all_that_matters(void **state)
 {
 	static const char *const hooks[] = { "remount=umount x; mount x", NULL };
 	static const char *const quirks[] = { "q.json", NULL };
-	struct emit_command all = { "/mnt/x", "/mnt/y z", true, 9, 2.5, hooks, quirks };
+	struct emit_command all = { "/mnt/x", "/mnt/y z", "/mnt/v", true, 9, 2.5, hooks, quirks };
 	struct emit_command least = { .dir = "/mnt/x" };
 	char *line = emit_repeat(&all, 7, 12, "a/b[c=1]");
 
 	(void)state;
-	assert_string_equal(
-		line, "cowbell run --dir /mnt/x --dir2 '/mnt/y z' --dedicated "
-		      "--timeout 9 --budget 2.5 --round 12 --hook 'remount=umount x; mount x' "
-		      "--quirks q.json --seed 7 'a/b[c=1]'");
+	assert_string_equal(line, "cowbell run --dir /mnt/x --dir2 '/mnt/y z' --view /mnt/v "
+				  "--dedicated --timeout 9 --budget 2.5 --round 12 --hook "
+				  "'remount=umount x; mount x' "
+				  "--quirks q.json --seed 7 'a/b[c=1]'");
 	free(line);
 	line = emit_repeat(&least, 0, 0, "a/b");
 	assert_string_equal(line, "cowbell run --dir /mnt/x --seed 0 a/b");
@@ -99,6 +99,23 @@ static void test_emit_case__puts_the_childs_part_after_ours(void **state)
 	free(text);
 	json_decref(line);
 	json_decref(child);
+}
+
+static void test_emit_start__says_what_a_result_would_begin_with(void **state)
+{
+	struct emit_point p = { "a/b", STRENGTH_MUST, 0, 7 };
+	json_t *line = emit_start(&p, "cowbell run 'a/b'");
+	char *text = json_dumps(line, JSON_COMPACT);
+
+	(void)state;
+	assert_string_equal(text, "{\"kind\":\"start\",\"case\":\"a/b\",\"strength\":\"must\","
+				  "\"seed\":7,\"repeat\":\"cowbell run 'a/b'\"}");
+	free(text);
+	json_decref(line);
+	p.round = 2;
+	line = emit_start(&p, "");
+	assert_int_equal(json_integer_value(json_object_get(line, "round")), 2);
+	json_decref(line);
 }
 
 static void test_tally_exit__gravest_first(void **state)
@@ -189,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_emit_repeat__has_all_that_matters),
 		cmocka_unit_test(test_emit_text__takes_any_bytes),
 		cmocka_unit_test(test_emit_case__puts_the_childs_part_after_ours),
+		cmocka_unit_test(test_emit_start__says_what_a_result_would_begin_with),
 		cmocka_unit_test(test_tally_exit__gravest_first),
 		cmocka_unit_test(test_verdict_find__knows_all_and_no_other),
 		cmocka_unit_test(test_emit_point_seed__differs_by_seed_and_name),

@@ -180,6 +180,22 @@ static void test_resume__knows_what_is_done(void **state)
 	resume_free(&r);
 }
 
+#define STARTED "{\"kind\":\"start\",\"case\":\"b\"}\n"
+
+static void test_resume__what_was_started_only_is_not_done(void **state)
+{
+	struct resume r;
+
+	(void)state;
+	assert_true(parse(&r, RUN STARTED ONE));
+	assert_true(resume_has(&r, "a", 1));
+	assert_false(resume_has(&r, "b", 1));
+	assert_int_equal(r.whole, strlen(RUN STARTED ONE));
+	resume_free(&r);
+	assert_false(parse(&r, STARTED RUN));
+	resume_free(&r);
+}
+
 static void test_resume__leaves_out_a_torn_last_line(void **state)
 {
 	static const char *const torn[] = { "{\"kind\":\"ca", "{\"kind\":\"ca\n", "\n", "{}\n" };
@@ -227,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_outcome__the_kernel_log_makes_a_fail),
 		cmocka_unit_test(test_outcome__quirks_turn_fail_and_pass),
 		cmocka_unit_test(test_resume__knows_what_is_done),
+		cmocka_unit_test(test_resume__what_was_started_only_is_not_done),
 		cmocka_unit_test(test_resume__leaves_out_a_torn_last_line),
 		cmocka_unit_test(test_resume__refuses_what_is_no_result_file),
 	};

@@ -341,6 +341,34 @@ static void test_stat__fit(void **state)
 	assert_false(stat_fit(x, y, 2, 0.95, 1, &line));
 }
 
+/* Each cell of a suite in many blocks: the time of a fit must not grow with the square of that. */
+static void test_stat__fit_of_many(void **state)
+{
+	enum { POINTS = 5000 };
+	double *x = calloc(POINTS, sizeof(*x)), *y = calloc(POINTS, sizeof(*y));
+	struct stat_line line, again;
+	struct stat_rng rng;
+
+	(void)state;
+	stat_rng_seed(&rng, 5);
+	for (size_t i = 0; i < POINTS; i++) {
+		x[i] = (double)(1 << (i % 10));
+		y[i] = (500 + 7 * x[i]) * exp(0.02 * stat_rng_normal(&rng));
+		/* one measurement in ten is wild */
+		if (i % 10 == 9 && i % 3 == 0)
+			y[i] *= 10;
+	}
+	assert_true(stat_fit(x, y, POINTS, 0.95, 1, &line));
+	near(line.slope.value, 7, 0.1);
+	near(line.intercept.value, 500, 10);
+	assert_true(line.slope.low < line.slope.value && line.slope.value < line.slope.high);
+	assert_true(line.slope.high - line.slope.low < 0.3);
+	assert_true(stat_fit(x, y, POINTS, 0.95, 1, &again));
+	assert_memory_equal(&line, &again, sizeof(line));
+	free(x);
+	free(y);
+}
+
 /** struct scene - simulated units: each a run of some blocks */
 #define SCENE_UNITS   12
 #define SCENE_BLOCKS  3
@@ -526,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_stat__resampled_median_has_its_distribution),
 		cmocka_unit_test(test_stat__decisions),
 		cmocka_unit_test(test_stat__fit),
+		cmocka_unit_test(test_stat__fit_of_many),
 		cmocka_unit_test(test_stat__false_alarms_are_as_rare_as_said),
 		cmocka_unit_test(test_stat__intervals_cover),
 		cmocka_unit_test(test_stat__few_units_make_no_interval),

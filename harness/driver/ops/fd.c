@@ -36,8 +36,10 @@ static const struct word open_words[] = {
 	{ "directory", O_DIRECTORY }, { NULL, 0 },
 };
 
+static const struct word via_words[] = { { "dir", 0 }, { "view", 1 }, { NULL, 0 } };
+
 struct open_args {
-	int file, new, as;
+	int file, new, as, via;
 	uint64_t flags;
 	uint32_t mode;
 };
@@ -54,6 +56,8 @@ static const struct argspec open_args[] = {
 	    .doc = "as of open(2); rdonly unless wronly or rdwr is among them"),
 	ARG(MODE, struct open_args, mode, .fallback = "0644", .doc = "of a file that it creates"),
 	ARG(NEW_FD, struct open_args, as, .required = true, .doc = "name of the descriptor"),
+	ARG(WORD, struct open_args, via, .words = via_words, .fallback = "dir",
+	    .doc = "view: through the other mount of the filesystem (--view)"),
 	ARG_END,
 };
 
@@ -61,6 +65,8 @@ static int open_need(const void *args)
 {
 	const struct open_args *a = args;
 
+	if (a->via)
+		return NEED_VIEW;
 	return a->flags & O_DIRECT ? NEED_DIRECT : -1;
 }
 
@@ -77,8 +83,11 @@ static void open_run(struct world *w, const void *args, struct op_result *r)
 	/* openat2(2) refuses a mode that is of no use. */
 	const uint32_t mode = a->flags & O_CREAT ? a->mode : 0;
 
-	if (given != OPEN_FILE && given != OPEN_NEW)
+	if ((given != OPEN_FILE && given != OPEN_NEW) ||
+	    (a->via && (f->spec->second || (f->exists && !f->linked))))
 		r->harness = EINVAL;
+	else if (a->via)
+		RESULT(r, world_open_beneath(w->viewfd, f->path, a->flags, mode));
 	else if (f->exists && !f->linked && f->keep >= 0)
 		RESULT(r, open(subject_path_of(w, f), (int)a->flags | O_CLOEXEC, mode));
 	else
@@ -99,6 +108,7 @@ static void open_apply(struct world *w, const void *args, const struct op_result
 		world_wrote(w, f->model);
 	}
 	world_open_fd(w, a->as, number_kept(r), target, a->flags);
+	world_ofd(w, a->as)->view = a->via;
 }
 
 const struct op op_open = {

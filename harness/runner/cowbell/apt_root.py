@@ -15,9 +15,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Iterator, Sequence
-from urllib.parse import unquote
 
 from . import kernel
+from .command import ENDING
 from .tools import TOOL_PATH, RunnerError, Unsupported, find_tool, last_line
 
 ARCHITECTURE = "amd64"
@@ -58,6 +58,15 @@ class Package:
     depends: str
 
 
+def end_group(child: subprocess.Popen[bytes] | None) -> None:
+    """Kill a program and all that it started, and see them gone."""
+    if child:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        # Ends only when no one has the pipe open any more.
+        child.communicate()
+
+
 def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
                **more: str) -> subprocess.CompletedProcess[bytes]:
     """Run a program with `more` in its environment; output and errors are its .stdout.
@@ -68,22 +77,29 @@ def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
     path = find_tool(str(command[0]))
     if path is None:
         raise Unsupported(f"{command[0]} is not installed")
-    parent = os.getpid()
-    with subprocess.Popen(
-            (path, *command[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-            env={**os.environ, "PATH": TOOL_PATH, "LC_ALL": "C", **more},
-            preexec_fn=lambda: kernel.die_with_parent(parent, signal.SIGTERM)) as child:
+    parent, child = os.getpid(), None
+
+    def prepare() -> None:
+        kernel.die_with_parent(parent, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        # Interrupted before it is known here, it would be left alone.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
-            output, _ = child.communicate(timeout=seconds)
-        except BaseException as error:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            # Ends only when no one has the pipe open any more.
-            child.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise RunnerError(f"{command[0]} did not end within {seconds} s") from None
-            raise
+            child = subprocess.Popen(
+                (path, *command[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
+                env={**os.environ, "PATH": TOOL_PATH, "LC_ALL": "C", **more})
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        output, _ = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        end_group(child)
+        raise RunnerError(f"{command[0]} did not end within {seconds} s") from None
+    except BaseException:
+        end_group(child)
+        raise
     return subprocess.CompletedProcess(command, child.returncode, output)
 
 
@@ -151,7 +167,7 @@ def read_one_line(text: str) -> Iterator[Source]:
         found = ONE_LINE.match(line.strip())
         if found:
             options = dict(word.partition("=")[::2] for word in (found["options"] or "").split())
-            yield Source(unquote(found["uri"]), found["suite"],
+            yield Source(found["uri"], found["suite"],
                          tuple(found["components"].split()),
                          options.get("signed-by", "").replace(",", " "))
 

@@ -263,7 +263,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="run N rounds (100) of a bad kernel and say what --flaky-rate is")
     parser.add_argument("--bench", metavar="SUITE", default="",
                         help="measure this suite instead of running a case")
-    parser.add_argument("--metric", metavar="NAME", default="", help="with --bench: of cowbell gate")
+    parser.add_argument("--metric", metavar="NAME", default="",
+                        help="with --bench: of cowbell gate")
     for end in ("good", "bad"):
         parser.add_argument(f"--{end}", metavar="FILE", type=Path, nargs="+", default=[],
                             help=f"with --bench: results of the {end} end, 3 or more")

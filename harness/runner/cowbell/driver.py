@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Starting the driver: where it is, its command line on a filesystem made for it, and its end."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Sequence
+from typing import IO, Any, Sequence
 
 from . import fs, kernel
 from .filesystems import Filesystem
@@ -36,9 +38,9 @@ def driver_command(driver: Path, filesystem: Filesystem, results: Path, *more: s
     """The command that makes two filesystems and runs the driver on them, results into a file."""
     log = ["--check-log", str(check_log)] if check_log else []
     hook = [word for name in filesystem.hooks for word in ("--hook", f"{name}={{{name}}}")]
-    return [str(fs.SCRIPT), filesystem.name, "--second", *log, "--",
-            str(driver), "run", "--dedicated", "--dir", "{dir}", "--dir2", "{dir2}", *hook,
-            "--json", str(results), *more]
+    return [str(fs.SCRIPT), filesystem.name, "--second", "--view", *log, "--",
+            str(driver), "run", "--dedicated", "--dir", "{dir}", "--dir2", "{dir2}", "--view",
+            "{view}", *hook, "--json", str(results), *more]
 
 
 def start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -50,3 +52,43 @@ def start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
                             stderr=subprocess.STDOUT, start_new_session=True,
                             preexec_fn=lambda: kernel.die_with_parent(parent, signal.SIGTERM))
+
+
+# The tag of cases that run only if they are asked for.
+LONG = "long"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A case at one place of its cross product, as `cowbell list --json` tells it."""
+
+    name: str
+    strength: str
+    tags: tuple[str, ...]
+
+    @property
+    def case(self) -> str:
+        """The name without the place in the cross product."""
+        return self.name.partition("[")[0]
+
+    @property
+    def area(self) -> str:
+        """The first part of the name."""
+        return self.name.partition("/")[0]
+
+
+def list_points(driver: Path, *select: str) -> list[Point]:
+    """The points of these cases, or all, that a driver knows. Raises UsageError if it says so."""
+    done = subprocess.run((driver, "list", "--json", *select), capture_output=True, text=True,
+                          check=False)
+    if done.returncode != 0:
+        raise UsageError(done.stderr.strip() or f"{driver} list --json failed")
+    return [Point(entry["case"], entry.get("strength", ""), tuple(entry.get("tags", ())))
+            for entry in parse_list(done.stdout)]
+
+
+def parse_list(text: str) -> list[dict[str, Any]]:
+    """What `cowbell list --json` prints: JSON lines, or one array of the same."""
+    if text.startswith("["):
+        return list(json.loads(text))
+    return [json.loads(line) for line in text.splitlines()]

@@ -1,209 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The filesystems that cowbell makes: one entry each in VARIANTS, one class for each way of making.
+"""The filesystems that cowbell makes: one entry each in VARIANTS.
 
-An entry says how a filesystem is made, mounted, checked and taken down in a Place; state.py says
-where that is and who cleans up after a killed run.
+What an entry does when it is made, mounted, checked and taken down is in its class: see
+filesystems_local.py and filesystems_network.py.
 """
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
-
-from . import kernel
-from .tools import RunnerError, UsageError, find_tool, run_tool, try_tool
+from .filesystems_local import Filesystem, ImageFilesystem, Overlay, Tmpfs
+from .filesystems_network import Ksmbd, Nfs, Samba
+from .tools import UsageError
 
 MIB = 1 << 20
 DEFAULT_SIZE_BYTES = 1024 * MIB
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one filesystem lives: a folder with an image and mount points."""
-
-    folder: Path
-    size_bytes: int
-
-    @property
-    def image(self) -> Path:
-        """The file that holds the filesystem."""
-        return self.folder / "image"
-
-    @property
-    def directory(self) -> Path:
-        """Where the filesystem under test is mounted."""
-        return self.folder / "dir"
-
-    @property
-    def base(self) -> Path:
-        """Where the filesystem below an overlay is mounted."""
-        return self.folder / "base"
-
-
-@dataclass(frozen=True)
-class Filesystem:
-    """What all filesystems have; each class below is one way of making them."""
-
-    name: str
-    doc: str
-
-    # The smallest size that mkfs accepts, in bytes.
-    least_bytes = 0
-    # What can be done to it while a command runs: names of methods, and options of cowbell fs.
-    hooks: ClassVar[tuple[str, ...]] = ("remount",)
-    # Whether the size is taken from the disk that the state folder is on.
-    on_disk = True
-
-    def missing(self) -> str:
-        """Why this machine cannot make it; nothing if it can."""
-        raise NotImplementedError
-
-    def make(self, place: Place) -> None:
-        """Make it, not mounted yet. Raises RunnerError."""
-        raise NotImplementedError
-
-    def mount(self, place: Place) -> None:
-        """Mount it at place.directory. Raises RunnerError."""
-        raise NotImplementedError
-
-    def check(self, place: Place) -> str:
-        """Check it, not mounted any more; what is wrong with it, or nothing."""
-        raise NotImplementedError
-
-    def remount(self, place: Place) -> None:
-        """Unmount it and mount it again. Raises RunnerError."""
-        self.unmount(place)
-        self.mount(place)
-
-    def unmount(self, place: Place) -> None:
-        """Unmount it so that nothing of it is in use any more. Raises RunnerError."""
-        kernel.unmount_below(place.folder)
-        # The loop device goes by itself with its last user; until then the image may change.
-        if not kernel.wait_until(lambda: not kernel.loops_of(place.image)):
-            raise RunnerError(f"{' '.join(kernel.loops_of(place.image))} is still in use")
-
-
-@dataclass(frozen=True)
-class ImageFilesystem(Filesystem):
-    """A filesystem in an image under a loop device."""
-
-    type: str
-    mkfs: tuple[str, ...]
-    fsck: tuple[str, ...]
-    options: tuple[str, ...] = ()
-    least_bytes: int = 0
-    # Each in turn: (file that says that the kernel can, mount option).
-    choices: tuple[tuple[str, str], ...] = ()
-
-    def missing(self) -> str:
-        return kernel_lacks(self.type) or tools_lacking(self.mkfs[0], self.fsck[0]) or \
-            ("the kernel offers none of " + ", ".join(option for _, option in self.choices)
-             if self.choices and not self.chosen() else "")
-
-    def chosen(self) -> tuple[str, ...]:
-        """The first of `choices` that the kernel has."""
-        return tuple(option for sign, option in self.choices if Path(sign).exists())[:1]
-
-    def make(self, place: Place) -> None:
-        with place.image.open("xb") as image:
-            image.truncate(place.size_bytes)
-        run_tool(*self.mkfs, str(place.image))
-        place.directory.mkdir()
-
-    def mount(self, place: Place) -> None:
-        self.mount_at(place, place.directory)
-
-    def mount_at(self, place: Place, point: Path) -> None:
-        """Mount it on a point of the caller's choice. Raises RunnerError."""
-        # mount(8) finds a free loop device, again if it loses a race, and marks it to be freed
-        # with its last user: so nothing is left of it even by SIGKILL.
-        options = ",".join(("loop", *self.options, *self.chosen()))
-        run_tool("mount", "-t", self.type, "-o", options, str(place.image), str(point))
-
-    def check(self, place: Place) -> str:
-        done = try_tool(*self.fsck, str(place.image))
-        return f"$ {' '.join(self.fsck)}\n{done.stdout}" if done.returncode else ""
-
-
-@dataclass(frozen=True)
-class Tmpfs(Filesystem):
-    """A filesystem in memory."""
-
-    # What it holds does not outlive an unmount.
-    hooks = ()
-    on_disk = False
-
-    def missing(self) -> str:
-        return kernel_lacks("tmpfs")
-
-    def make(self, place: Place) -> None:
-        place.directory.mkdir()
-
-    def mount(self, place: Place) -> None:
-        run_tool("mount", "-t", "tmpfs", "-o", f"size={place.size_bytes},mode=0755", "cowbell",
-                 str(place.directory))
-
-    def check(self, place: Place) -> str:
-        return ""
-
-
-@dataclass(frozen=True)
-class Overlay(Filesystem):
-    """An overlay whose lower and upper folders are on one filesystem of their own."""
-
-    below: ImageFilesystem
-
-    hooks = ("remount", "push_down")
-
-    @property
-    def least_bytes(self) -> int:
-        """The smallest size of the filesystem below, in bytes."""
-        return self.below.least_bytes
-
-    def missing(self) -> str:
-        return kernel_lacks("overlay") or self.below.missing()
-
-    def make(self, place: Place) -> None:
-        self.below.make(place)
-        place.base.mkdir()
-
-    def mount(self, place: Place) -> None:
-        self.below.mount_at(place, place.base)
-        for name in ("lower", "upper", "work"):
-            (place.base / name).mkdir(exist_ok=True)
-        options = ",".join(f"{name}dir={place.base / name}" for name in ("lower", "upper", "work"))
-        run_tool("mount", "-t", "overlay", "-o", options, "cowbell", str(place.directory))
-
-    def push_down(self, place: Place) -> None:
-        """Have all of it in the lower folder, and the upper one empty. Raises RunnerError."""
-        merged = place.base / "merged"
-        run_tool("cp", "-a", "--reflink=auto", str(place.directory), str(merged))
-        self.unmount(place)
-        self.below.mount_at(place, place.base)
-        for name in ("lower", "upper", "work"):
-            run_tool("rm", "-rf", str(place.base / name))
-        merged.rename(place.base / "lower")
-        self.remount(place)
-
-    def check(self, place: Place) -> str:
-        return self.below.check(place)
-
-
-def kernel_lacks(kind: str) -> str:
-    """Why the kernel cannot mount filesystems of a type; nothing if it can. Loads its module."""
-    def is_known() -> bool:
-        lines = Path("/proc/filesystems").read_text().splitlines()
-        return any(line.split()[-1] == kind for line in lines)
-
-    if not is_known() and os.geteuid() == 0 and find_tool("modprobe"):
-        try_tool("modprobe", kind)
-    return "" if is_known() else f"the kernel has no {kind}"
-
-
-def tools_lacking(*tools: str) -> str:
-    """Which programs are not installed; nothing if all are."""
-    lacking = [tool for tool in tools if find_tool(tool) is None]
-    return f"{' and '.join(lacking)} not installed" if lacking else ""
 
 
 def xfs(name: str, doc: str, *mkfs: str) -> ImageFilesystem:
@@ -222,6 +29,10 @@ def btrfs(name: str, doc: str, *mkfs: str, options: tuple[str, ...] = (),
 BTRFS_FEATURES = "/sys/fs/btrfs/features"
 XFS = xfs("xfs", "xfs as mkfs.xfs makes it")
 BTRFS = btrfs("btrfs", "btrfs as mkfs.btrfs makes it")
+# Without lazy_*, the kernel would go on writing in the background while cases measure.
+EXT4 = ImageFilesystem("ext4", "ext4 as mkfs.ext4 makes it; it cannot share blocks", "ext4",
+                       ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
+                       ("e2fsck", "-f", "-n"), least_bytes=16 * MIB)
 
 VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     XFS,
@@ -235,13 +46,25 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     btrfs("btrfs:nodatacow", "btrfs that overwrites data in place", options=("nodatacow",)),
     btrfs("btrfs:single", "btrfs with one copy of its metadata", "-m", "single"),
     btrfs("btrfs:dup", "btrfs with two copies of its metadata", "-m", "dup"),
-    # Without lazy_*, the kernel would go on writing in the background while cases measure.
-    ImageFilesystem("ext4", "ext4 as mkfs.ext4 makes it; it cannot share blocks", "ext4",
-                    ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
-                    ("e2fsck", "-f", "-n"), least_bytes=16 * MIB),
+    EXT4,
     Tmpfs("tmpfs", "a filesystem in memory; it cannot share blocks"),
     Overlay("overlay", "overlay, lower and upper on xfs", XFS),
     Overlay("overlay:btrfs", "overlay, lower and upper on btrfs", BTRFS),
+    # On one machine only, without the cluster; refcount is what lets it share blocks.
+    ImageFilesystem("ocfs2", "ocfs2 that shares blocks, on one machine", "ocfs2",
+                    ("mkfs.ocfs2", "-q", "-M", "local",
+                     "--fs-features=local,refcount,xattr,unwritten"),
+                    ("fsck.ocfs2", "-f", "-n"), least_bytes=128 * MIB),
+    ImageFilesystem("f2fs", "f2fs as mkfs.f2fs makes it; it cannot share blocks", "f2fs",
+                    ("mkfs.f2fs", "-q"), ("fsck.f2fs", "--dry-run"), least_bytes=64 * MIB),
+    ImageFilesystem("bcachefs", "bcachefs as bcachefs format makes it", "bcachefs",
+                    ("bcachefs", "format", "-q"), ("bcachefs", "fsck", "-n"),
+                    least_bytes=128 * MIB),
+    Nfs("nfs", "NFS 4.2, the server on xfs", XFS),
+    Nfs("nfs:ext4", "NFS 4.2, the server on ext4, which cannot share blocks", EXT4),
+    Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs", XFS),
+    # samba shares blocks on btrfs only.
+    Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", BTRFS),
 )}
 
 

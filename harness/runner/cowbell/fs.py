@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from . import kernel, state
+from . import kernel, server, state
 from .filesystems import DEFAULT_SIZE_BYTES, VARIANTS, find_filesystem, parse_size
 from .tools import (EXIT_FAILED, RunnerError, UsageError, complain, exit_status,
                     require_root)
@@ -24,9 +24,10 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 HELP = """\
 Makes a filesystem in a loop image, mounts it where only the command sees it, runs the command,
 unmounts, checks and removes it. In the command's words, {dir} and {dir2} stand for where the
-filesystems are mounted, {remount} for the command that unmounts and mounts them again, {push_down}
-for the one that has all of an overlay in its lower layer. In its environment the same are
-COWBELL_DIR, COWBELL_DIR2, COWBELL_REMOUNT and COWBELL_PUSH_DOWN; COWBELL_FS is TYPE.
+filesystems are mounted, {view} for where the first one is mounted a second time, {remount} for the
+command that unmounts and mounts them again, {push_down} for the one that has all of an overlay in
+its lower layer. In its environment the same are COWBELL_DIR, COWBELL_DIR2, COWBELL_VIEW,
+COWBELL_REMOUNT and COWBELL_PUSH_DOWN; COWBELL_FS is TYPE.
 
 The command's exit status comes back unchanged. 1: the command succeeded, but the check afterwards
 found the filesystem damaged. 77: this machine cannot make it. 99: something else went wrong. What
@@ -74,6 +75,8 @@ def run_command(command: Sequence[str], environment: dict[str, str],
 def values_for(run: state.Run) -> dict[str, str]:
     """What the command is told, by the name that it has in the command's words."""
     values = dict(zip(("dir", "dir2"), run.directories))
+    if run.places[0].view.is_dir():
+        values["view"] = str(run.places[0].view)
     for name in run.filesystem.hooks:
         values[name] = shlex.join((str(SCRIPT), f"--{name.replace('_', '-')}", *run.directories))
     return values
@@ -81,6 +84,7 @@ def values_for(run: state.Run) -> dict[str, str]:
 
 WITHOUT_VALUE = {
     "dir2": "there is no second filesystem; ask for it with --second",
+    "view": "it is mounted only once; ask for a second time with --view",
     "remount": "what this filesystem holds does not outlive a remount",
     "push_down": "only an overlay has layers",
 }
@@ -150,7 +154,8 @@ def run_on_filesystem(args: argparse.Namespace) -> int:
         size_bytes = parse_size(args.size)
     count = 2 if args.second else 1
     with signals_held() as mask:
-        with state.mounted(filesystem, size_bytes, count, NAME, private=True) as run:
+        with state.mounted(filesystem, size_bytes, count, NAME, private=True,
+                           view=args.view) as run:
             return use(run, args, mask)
 
 
@@ -158,7 +163,7 @@ def print_list() -> None:
     """Print the filesystems, one a line, and whether this machine can make them."""
     for filesystem in VARIANTS.values():
         reason = filesystem.missing()
-        print(f"{filesystem.name:<16} {'no: ' + reason if reason else 'yes':<6} {filesystem.doc}")
+        print(f"{filesystem.name:<16} {'no: ' + reason if reason else 'yes':<6}  {filesystem.doc}")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -171,11 +176,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
                         help="one of those that --list shows")
     parser.add_argument("--size", metavar="N", help="size of each filesystem (default 1G)")
     parser.add_argument("--second", action="store_true", help="make a second one of the same kind")
+    parser.add_argument("--view", action="store_true",
+                        help="mount the first one a second time, with caches of its own if a "
+                        "network is between")
     parser.add_argument("--check-log", metavar="FILE",
                         help="where to write what the check found wrong, if anything")
     parser.add_argument("--list", action="store_true", help="show the filesystems")
     parser.add_argument("--remount", nargs="+", metavar="DIR",
                         help="in the command: unmount and mount again")
+    parser.add_argument(server.OPTION, metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--push-down", nargs="+", metavar="DIR",
                         help="in the command, for overlays: move what is in the upper layer down")
     words = list(argv)
@@ -183,7 +192,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(words[:split])
     args.command = words[split + 1:]
     args.hooks = {name: getattr(args, name) for name in HOOKS if getattr(args, name)}
-    if not args.list and not args.hooks and not (args.filesystem and args.command):
+    if not args.list and not args.serve and not args.hooks and not (args.filesystem and args.command):
         raise UsageError("a filesystem and a command are needed: cowbell fs xfs -- ls {dir}")
     return args
 
@@ -194,6 +203,9 @@ def main(argv: Sequence[str]) -> int:
         args = parse(argv)
         if args.list:
             print_list()
+            return 0
+        if args.serve:
+            state.serve(args.serve)
             return 0
         if args.hooks:
             require_root()

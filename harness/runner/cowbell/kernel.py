@@ -7,6 +7,8 @@ import fcntl
 import os
 import re
 import signal
+import socket
+import struct
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +17,15 @@ from typing import Callable, Iterator
 from .tools import RunnerError, Unsupported, last_line, try_tool
 
 CLONE_NEWNS = 0x20000
+CLONE_NEWUTS = 0x4000000
+CLONE_NEWNET = 0x40000000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 PR_SET_PDEATHSIG = 1
 FITHAW = 0xC0045878
+SIOCGIFFLAGS = 0x8913
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 1
 
 PATIENCE_SECONDS = 5.0
 STEP_SECONDS = 0.02
@@ -34,13 +41,32 @@ def succeeded(result: int, what: str) -> None:
         raise Unsupported(f"{what}: {os.strerror(ctypes.get_errno())}")
 
 
-def own_namespace() -> None:
+def own_namespace(network: bool = False) -> None:
     """Give this process mounts of its own: they vanish with its last child, however that dies.
 
+    network: and a network and a host name.
     Raises Unsupported where even root may not, as in most containers.
     """
-    succeeded(LIBC.unshare(CLONE_NEWNS), "unshare")
+    flags = CLONE_NEWNS | (CLONE_NEWNET | CLONE_NEWUTS if network else 0)
+    succeeded(LIBC.unshare(flags), "unshare")
     succeeded(LIBC.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate")
+
+
+def enter_mounts_of(pid: int) -> None:
+    """Have this process see the mounts that another one sees. Raises Unsupported, OSError."""
+    descriptor = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
+    try:
+        succeeded(LIBC.setns(descriptor, CLONE_NEWNS), "setns")
+    finally:
+        os.close(descriptor)
+
+
+def loopback_up() -> None:
+    """Switch on the loopback interface, 127.0.0.1. Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = fcntl.ioctl(any_socket, SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0))
+        flags = struct.unpack("16sh22x", request)[1] | IFF_UP
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags))
 
 
 def die_with_parent(parent: int, number: int) -> None:
@@ -137,7 +163,12 @@ def unmount_below(folder: Path) -> None:
 def detach_below(folder: Path) -> None:
     """Take all mounts below a folder out of sight; they end when their last user does."""
     for point in reversed(mounts_below(folder)):
-        try_tool("umount", "--lazy", point)
+        detach(point)
+
+
+def detach(point: str) -> None:
+    """Take a mount out of sight; it ends when its last user does."""
+    try_tool("umount", "--lazy", point)
 
 
 def loops_of(image: Path) -> list[str]:
@@ -202,15 +233,20 @@ def namespace_of(pid: int | str) -> str:
         return ""
 
 
-def end_process(pid: int, belongs: Callable[[], bool]) -> None:
-    """Kill a process if it still belongs; the process's number cannot pass to another meanwhile."""
+def find_processes(name: str) -> list[int]:
+    """The processes that go by a name, which the kernel cuts after 15 bytes."""
+    return [process.pid for process in all_processes() if process.name == name[:15]]
+
+
+def end_process(pid: int, belongs: Callable[[], bool], number: int = signal.SIGKILL) -> None:
+    """Send a process a signal if it still belongs; its number cannot pass to another meanwhile."""
     try:
         descriptor = os.pidfd_open(pid)
     except OSError:
         return
     try:
         if belongs():
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            signal.pidfd_send_signal(descriptor, number)
     except OSError:
         pass
     finally:

@@ -195,7 +195,7 @@ class Bench:
         for number in range(self.args.jobs):
             # Later ones are in the first one's namespace, which the threads inherit.
             self.runs.put(stack.enter_context(
-                state.mounted(filesystem, size_bytes, 2, NAME, private=number == 0)))
+                state.mounted(filesystem, size_bytes, 2, NAME, private=number == 0, view=True)))
 
     def drive(self, names: Sequence[str], environment: dict[str, str], folder: Path,
               *more: str) -> ResultFile:
@@ -214,7 +214,7 @@ class Bench:
         hook = [word for name in run.filesystem.hooks
                 for word in ("--hook", f"{name}={values[name]}")]
         command = [str(self.args.driver), "run", "--dedicated", "--dir", values["dir"],
-                   "--dir2", values["dir2"], *hook, "--seed", self.args.seed,
+                   "--dir2", values["dir2"], "--view", values["view"], *hook, "--seed", self.args.seed,
                    "--timeout", str(POINT_SECONDS), *more, "--json", str(results), *names]
         status = self.wait_for(command, {**os.environ, **environment}, output)
         if status not in ENDED:

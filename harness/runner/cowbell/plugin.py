@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""pytest plugin: one item for each case, point and filesystem, and a fixture that mounts one.
+"""pytest plugin: one item for each case, point, filesystem and kernel, and a fixture that mounts
+a filesystem.
 
     pytest --fs xfs,xfs:1k,btrfs -k overlap -m "must and not long" -n 2
+    pytest --fs xfs,btrfs --kernel host,5.10,6.12
 
-The first item of a filesystem starts one driver with all the points that are selected of it. Each
-item then waits for its own result. The last item, fsck, waits for the end and the check.
+The first item of a filesystem starts one driver with all the points that are selected of it. Of
+another kernel, the first item boots a guest for all its filesystems (guests.py). Each item then
+waits for its own result. The last item, fsck, waits for the end and the check.
 """
 
 import contextlib
 import json
+import re
 import signal
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -20,11 +23,13 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from . import state
-from .driver import driver_command, find_driver, start
+from .driver import LONG, Point, driver_command, find_driver, list_points, start
 from .filesystems import DEFAULT_SIZE_BYTES, Filesystem, find_filesystem
-from .results import Follower, Line, repeat_command
+from .guests import HOST, STALL_SECONDS, GuestKernel, Guests, Job, find_kernels
+from .results import Follower, Line, file_name, repeat_command
 from .summary import failure
-from .tools import EXIT_FAILED, EXIT_SKIPPED, RunnerError, Unsupported, exit_status, words
+from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, Unsupported, exit_status,
+                    words)
 
 POLL_SECONDS = 0.02
 # Well below the kernel's limit of 2 MiB for arguments and environment.
@@ -32,7 +37,6 @@ ARGUMENT_BYTES_MAX = 1 << 20
 # As cowbell run has them.
 BUDGET_MIN, BUDGET_MAX = 0.001, 100000
 FSCK = "fsck"
-LONG = "long"
 STRENGTHS = {"must": "documented", "should": "intended by those who designed the call",
              "observe": "promised by nobody, only recorded"}
 # Names that mean something to pytest itself.
@@ -40,60 +44,66 @@ TAKEN_MARKERS = {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filte
 
 
 @dataclass(frozen=True)
-class Point:
-    """A case at one place of its cross product, as `cowbell list --json` tells it."""
+class Place:
+    """A filesystem on a kernel."""
 
-    name: str
-    strength: str
-    tags: tuple[str, ...]
+    filesystem: Filesystem
+    # None is the kernel that runs.
+    kernel: GuestKernel | None
 
     @property
-    def case(self) -> str:
-        """The name without the place in the cross product."""
-        return self.name.partition("[")[0]
+    def name(self) -> str:
+        """What it is called: "xfs:1k", or "6.12/xfs:1k" in a guest."""
+        return f"{self.kernel.name}/{self.filesystem.name}" if self.kernel else \
+            self.filesystem.name
+
+    @property
+    def group(self) -> str:
+        """What must be on one worker of xdist: a guest with all its filesystems."""
+        return self.kernel.name if self.kernel else self.filesystem.name
 
     @property
     def markers(self) -> set[str]:
-        """What -m can ask for: strength, area and tags."""
-        area = self.name.partition("/")[0]
-        return {self.strength, area, *self.tags} - TAKEN_MARKERS - {""}
+        """What -m can ask for: the type, and variant and kernel with characters that -m knows."""
+        return {self.filesystem.name.partition(":")[0], self.filesystem.name.replace(":", "_"),
+                kernel_marker(self.kernel)}
 
 
-def list_points(driver: Path) -> list[Point]:
-    """All points that a driver knows. Raises UsageError with what it says if it cannot tell."""
-    done = subprocess.run((driver, "list", "--json"), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise pytest.UsageError(done.stderr.strip() or f"{driver} list --json failed")
-    return [Point(entry["case"], entry.get("strength", ""), tuple(entry.get("tags", ())))
-            for entry in parse_list(done.stdout)]
+def kernel_marker(kernel: GuestKernel | None) -> str:
+    """What -m calls a kernel: host, or k6_12."""
+    return "k" + re.sub(r"\W", "_", kernel.name) if kernel else HOST
 
 
-def parse_list(text: str) -> list[dict[str, Any]]:
-    """What `cowbell list --json` prints: JSON lines, or one array of the same."""
-    if text.startswith("["):
-        return list(json.loads(text))
-    return [json.loads(line) for line in text.splitlines()]
+class Run:
+    """The results of one place as they come; subclasses know who makes them."""
 
-
-class DriverRun:
-    """One driver on one filesystem, and its results as they come."""
-
-    def __init__(self, driver: Path, filesystem: Filesystem, names: list[str],
-                 budget: str | None) -> None:
-        """Start the driver with the points of these names."""
-        self.filesystem = filesystem
-        self.folder = tempfile.TemporaryDirectory(prefix="cowbell-pytest-")
-        folder = Path(self.folder.name)
-        self.follower = Follower(folder / "results.jsonl")
-        self.check_log = folder / "check.txt"
-        self.output = folder / "output.txt"
+    def __init__(self, place: Place, results: Path, check_log: Path, output: Path) -> None:
+        """Nothing is read yet."""
+        self.place = place
+        self.follower = Follower(results)
+        self.check_log, self.output = check_log, output
         self.run: Line = {}
         self.results: dict[str, Line] = {}
-        command = driver_command(driver, filesystem, self.follower.path, "--jobs", "2",
-                                 *(("--budget", budget) if budget else ()), *fitting(names),
-                                 check_log=self.check_log)
-        with self.output.open("wb") as output:
-            self.child = start(command, output)
+
+    def ended(self) -> bool:
+        """Whether no result will come any more; looks after whatever makes them."""
+        raise NotImplementedError
+
+    def end(self) -> int:
+        """Wait for the end of the driver and of its filesystem; the exit status."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End it, whether done or not."""
+        raise NotImplementedError
+
+    def complaints(self) -> list[str]:
+        """After the end: what the kernel complained about that no result tells."""
+        return []
+
+    def cannot(self) -> str:
+        """After the end: why the cases cannot be run here at all, or nothing."""
+        return self.said() if self.end() == EXIT_SKIPPED and not self.run else ""
 
     def read_more(self) -> None:
         """Take in the results that have come since."""
@@ -106,26 +116,72 @@ class DriverRun:
     def wait_for(self, name: str) -> Line | None:
         """The result of a point, as soon as it is there; None if the driver ended without it."""
         while True:
-            ended = self.child.poll() is not None
+            ended = self.ended()
             self.read_more()
             if name in self.results or ended:
                 return self.results.get(name)
             time.sleep(POLL_SECONDS)
 
-    def end(self) -> int:
-        """Wait for the end of the driver and of its filesystem; the exit status."""
-        return exit_status(self.child.wait())
-
     def said(self) -> str:
         """What driver and runner printed."""
-        return self.output.read_text(errors="replace").strip()
+        return self.output.read_text(errors="replace").strip() if self.output.exists() else ""
+
+
+class DriverRun(Run):
+    """A driver on this machine."""
+
+    def __init__(self, driver: Path, place: Place, folder: Path, words_: list[str]) -> None:
+        """Start the driver with these options and names of points; its files are in the folder."""
+        stem = folder / file_name(place.filesystem.name)
+        files = [stem.with_suffix(ending) for ending in (".jsonl", ".fsck", ".txt")]
+        for path in files:
+            path.unlink(missing_ok=True)
+        super().__init__(place, *files)
+        command = driver_command(driver, place.filesystem, self.follower.path, *words_,
+                                 check_log=self.check_log)
+        with self.output.open("wb") as output:
+            self.child = start(command, output)
+
+    def ended(self) -> bool:
+        return self.child.poll() is not None
+
+    def end(self) -> int:
+        return exit_status(self.child.wait())
 
     def stop(self) -> None:
-        """End it, whether done or not, and forget its files."""
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
             self.child.wait()
-        self.folder.cleanup()
+
+
+class GuestRun(Run):
+    """A driver in a guest, which it shares with those of other filesystems."""
+
+    def __init__(self, place: Place, guests: Guests, job: Job) -> None:
+        """The first that is waited for starts the guest."""
+        super().__init__(place, job.results, job.check_log, job.output)
+        self.guests, self.job = guests, job
+
+    def ended(self) -> bool:
+        self.guests.advance()
+        return self.job.over
+
+    def end(self) -> int:
+        while not self.ended():
+            time.sleep(POLL_SECONDS)
+        return EXIT_HARNESS if self.job.status is None else self.job.status
+
+    def stop(self) -> None:
+        self.guests.tidy()
+
+    def complaints(self) -> list[str]:
+        return self.job.outside()
+
+    def cannot(self) -> str:
+        return self.job.why if self.job.skipped else super().cannot()
+
+    def said(self) -> str:
+        return "\n".join(filter(None, (self.job.why, super().said())))
 
 
 def fitting(names: list[str]) -> list[str]:
@@ -150,13 +206,13 @@ class FilesystemCollector(pytest.Collector):
 class MatrixItem(pytest.Item):
     """What items of points and of checks have in common."""
 
-    def __init__(self, *, matrix: "Matrix", filesystem: Filesystem, **kwargs: Any) -> None:
-        """Belong to a filesystem, and be marked with it."""
+    def __init__(self, *, matrix: "Matrix", place: Place, **kwargs: Any) -> None:
+        """Belong to a filesystem on a kernel, and be marked with both."""
         super().__init__(**kwargs)
         self.matrix = matrix
-        self.filesystem = filesystem
-        self.add_marker(pytest.mark.xdist_group(name=filesystem.name))
-        for marker in filesystem_markers(filesystem):
+        self.place = place
+        self.add_marker(pytest.mark.xdist_group(name=place.group))
+        for marker in sorted(place.markers):
             self.add_marker(marker)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException],
@@ -179,19 +235,19 @@ class PointItem(MatrixItem):
         super().__init__(name=point.name, **kwargs)
         self.point = point
         self.result: Line | None = None
-        for marker in sorted(point.markers):
+        for marker in sorted(markers_of(point)):
             self.add_marker(marker)
 
     def runtest(self) -> None:
         """Wait for the point's result and tell pytest its verdict."""
-        run = self.matrix.run_of(self.filesystem, self.session)
+        run = self.matrix.run_of(self.place, self.session)
         self.result = run.wait_for(self.point.name)
         if self.result is None:
             self.tell_missing(run)
         else:
             self.tell(self.result, run)
 
-    def tell(self, result: Line, run: DriverRun) -> None:
+    def tell(self, result: Line, run: Run) -> None:
         """Raise what pytest understands as the verdict."""
         verdict = result["verdict"]
         for key in ("seed", "observed", "quirk"):
@@ -204,13 +260,12 @@ class PointItem(MatrixItem):
         if verdict not in ("pass", "done", "xpass"):
             raise RedResult(explain(result, run))
 
-    def tell_missing(self, run: DriverRun) -> None:
+    def tell_missing(self, run: Run) -> None:
         """Say why the driver ended without this result."""
-        status = run.end()
-        if status == EXIT_SKIPPED and not run.run:
-            pytest.skip(run.said())
-        raise RedResult(f"miss: {self.filesystem.name}: {self.point.name}: the driver ended with "
-                        f"status {status} before it came to this\n{run.said()}")
+        if run.cannot():
+            pytest.skip(run.cannot())
+        raise RedResult(f"miss: {self.place.name}: {self.point.name}: the driver ended with "
+                        f"status {run.end()} before it came to this\n{run.said()}")
 
 
 class FsckItem(MatrixItem):
@@ -218,17 +273,33 @@ class FsckItem(MatrixItem):
 
     def runtest(self) -> None:
         """Wait for the end of the driver, and fail if the filesystem is damaged."""
-        run = self.matrix.run_of(self.filesystem, self.session)
+        run = self.matrix.run_of(self.place, self.session)
         status = run.end()
-        if status == EXIT_SKIPPED and not run.run:
-            pytest.skip(run.said())
+        if run.cannot():
+            pytest.skip(run.cannot())
         if run.check_log.exists():
-            raise RedResult(f"{self.filesystem.name} is damaged:\n{run.check_log.read_text()}")
+            raise RedResult(f"{self.place.name} is damaged:\n{run.check_log.read_text()}")
         run.read_more()
         red = any(result["verdict"] in ("fail", "error", "miss")
                   for result in run.results.values())
         if status not in (0, EXIT_FAILED, EXIT_SKIPPED) and not red:
-            raise RedResult(f"{self.filesystem.name}: exit status {status}\n{run.said()}")
+            raise RedResult(f"{self.place.name}: exit status {status}\n{run.said()}")
+        self.tell_unchecked(run)
+
+    def tell_unchecked(self, run: Run) -> None:
+        """Fail if a guest has died, or if its kernel complained while no case ran."""
+        why = run.job.why if isinstance(run, GuestRun) else ""
+        if why:
+            raise RedResult(f"miss: {self.place.name}: fsck: {why}")
+        complaints = run.complaints()
+        if complaints:
+            raise RedResult("\n    ".join((f"{self.place.name}: the kernel complained while no "
+                                           "case ran:", *complaints)))
+
+
+def markers_of(point: Point) -> set[str]:
+    """What -m can ask for: strength, area and tags."""
+    return {point.strength, point.area, *point.tags} - TAKEN_MARKERS - {""}
 
 
 def reason_of(result: Line) -> str:
@@ -236,10 +307,10 @@ def reason_of(result: Line) -> str:
     return str(result.get("quirk", {}).get("reason") or result.get("reason", ""))
 
 
-def explain(result: Line, run: DriverRun) -> str:
+def explain(result: Line, run: Run) -> str:
     """All that a red result says, line by line."""
-    again = repeat_command(run.run, result, run.filesystem.name)
-    lines = [failure(run.filesystem.name, result, again)]
+    again = repeat_command(run.run, result, run.place.filesystem.name)
+    lines = [failure(run.place.name, result, again)]
     for key in ("trace", "kmsg"):
         if result.get(key):
             lines += [f"    {key}:", *(f"        {line}" for line in result[key])]
@@ -248,32 +319,28 @@ def explain(result: Line, run: DriverRun) -> str:
     return "\n".join(lines)
 
 
-def filesystem_markers(filesystem: Filesystem) -> set[str]:
-    """What -m can ask for: the type, and the variant with a character that -m understands."""
-    return {filesystem.name.partition(":")[0], filesystem.name.replace(":", "_")}
-
-
 class Matrix:
     """The hooks that are at work when --fs is given."""
 
-    def __init__(self, config: pytest.Config, filesystems: list[Filesystem], driver: Path) -> None:
-        """Ask the driver for its points and register their markers."""
+    def __init__(self, config: pytest.Config, places: list[Place], driver: Path) -> None:
+        """Ask the driver for its points and register their markers. Raises UsageError."""
         self.config = config
-        self.filesystems = filesystems
+        self.places = places
         self.driver = driver
         self.points = list_points(driver)
-        self.runs: dict[str, DriverRun] = {}
+        self.runs: dict[Place, Run] = {}
+        self.folders: list[tempfile.TemporaryDirectory[str]] = []
         self.register_markers()
 
     def register_markers(self) -> None:
         """Tell pytest the names of all markers."""
         known = dict(STRENGTHS)
         for point in self.points:
-            for marker in point.markers:
+            for marker in markers_of(point):
                 known.setdefault(marker, "area or tag of a case")
-        for filesystem in self.filesystems:
-            for marker in filesystem_markers(filesystem):
-                known.setdefault(marker, "filesystem")
+        for place in self.places:
+            for marker in place.markers:
+                known.setdefault(marker, "filesystem or kernel")
         for marker, meaning in known.items():
             self.config.addinivalue_line("markers", f"{marker}: {meaning}")
         self.config.addinivalue_line("markers", "xdist_group(name): all on one worker")
@@ -302,12 +369,11 @@ class Matrix:
         return [point for point in self.points if LONG not in point.tags]
 
     def make_items(self, session: pytest.Session) -> list[MatrixItem]:
-        """All items of all filesystems, each filesystem's check at its end."""
+        """All items, kernel by kernel, each filesystem's check at its end."""
         items: list[MatrixItem] = []
-        for filesystem in self.filesystems:
-            parent = FilesystemCollector.from_parent(session, name=filesystem.name,
-                                                     nodeid=filesystem.name)
-            common = {"matrix": self, "filesystem": filesystem}
+        for place in self.places:
+            parent = FilesystemCollector.from_parent(session, name=place.name, nodeid=place.name)
+            common = {"matrix": self, "place": place}
             items += [PointItem.from_parent(parent, point=point, **common)
                       for point in self.chosen()]
             items.append(FsckItem.from_parent(parent, name=FSCK, **common))
@@ -323,20 +389,48 @@ class Matrix:
         checks = [item for item in made if isinstance(item, FsckItem)]
         for check in checks:
             mates = [item for item in items if isinstance(item, PointItem)
-                     and item.filesystem is check.filesystem]
+                     and item.place is check.place]
             if check in items:
                 items.remove(check)
             if mates:
                 items.insert(items.index(mates[-1]) + 1, check)
 
-    def run_of(self, filesystem: Filesystem, session: pytest.Session) -> DriverRun:
-        """The driver of a filesystem; it is started if this is the first that asks for it."""
-        if filesystem.name not in self.runs:
-            names = [item.point.name for item in session.items
-                     if isinstance(item, PointItem) and item.filesystem is filesystem]
-            self.runs[filesystem.name] = DriverRun(self.driver, filesystem, names,
-                                                   self.config.option.budget)
-        return self.runs[filesystem.name]
+    def run_of(self, place: Place, session: pytest.Session) -> Run:
+        """The run of a place; it is started if this is the first that asks for it."""
+        if place not in self.runs:
+            if place.kernel:
+                self.prepare_guests(place.kernel, session)
+            else:
+                words_ = self.driver_words(chosen_of(place, session))
+                self.runs[place] = DriverRun(self.driver, place, self.folder(""), words_)
+        return self.runs[place]
+
+    def driver_words(self, points: list[Point]) -> list[str]:
+        """The driver's options, and the names of points."""
+        budget = self.config.option.budget
+        return ["--jobs", "2", *(("--budget", budget) if budget else ()),
+                *fitting([point.name for point in points])]
+
+    def folder(self, name: str) -> Path:
+        """A folder for results: below that of --results, or one that is gone in the end."""
+        if self.config.option.results:
+            path = Path(self.config.option.results) / name
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            self.folders.append(tempfile.TemporaryDirectory(prefix="cowbell-pytest-"))
+            path = Path(self.folders[-1].name)
+        return path.resolve()
+
+    def prepare_guests(self, kernel: GuestKernel, session: pytest.Session) -> None:
+        """The runs of all places of a kernel; the first that is waited for boots a guest."""
+        folder, jobs = self.folder(kernel.name), {}
+        for place in self.places:
+            points = chosen_of(place, session) if place.kernel == kernel else []
+            if points:
+                jobs[place] = Job(self.driver, place.filesystem, folder, points,
+                                  self.driver_words(points))
+        guests = Guests(kernel, list(jobs.values()), folder, self.config.option.guest_timeout)
+        self.runs.update({place: GuestRun(place, guests, job) for place, job in jobs.items()})
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item,
@@ -348,17 +442,26 @@ class Matrix:
         report = outcome.get_result()
         if report.skipped and not hasattr(report, "wasxfail"):
             # A filesystem and a reason, not a line of this file.
-            report.longrepr = (item.filesystem.name, None, report.longrepr[2])
+            report.longrepr = (item.place.name, None, report.longrepr[2])
         if isinstance(item, PointItem) and item.result:
             report.duration = item.result.get("wall_ns", 0) / 1e9
             if item.result["verdict"] == "xpass":
                 report.wasxfail = reason_of(item.result)
 
     def pytest_sessionfinish(self) -> None:
-        """End the drivers that still run and remove their files."""
+        """End the drivers and guests that still run and remove their files."""
         for run in self.runs.values():
             run.stop()
+        for folder in self.folders:
+            folder.cleanup()
         self.runs.clear()
+        self.folders.clear()
+
+
+def chosen_of(place: Place, session: pytest.Session) -> list[Point]:
+    """The points of a place that are to be run."""
+    return [item.point for item in session.items
+            if isinstance(item, PointItem) and item.place is place]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -367,7 +470,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fs", action="append", default=[], metavar="FS,...",
                     help="run the cases on these filesystems (cowbell fs --list)")
     group.addoption("--kernel", action="append", default=[], metavar="KERNEL,...",
-                    help="on these kernels: host, the running one, is the only one so far")
+                    help="on these kernels: host, the running one (default), or as cowbell "
+                    "kernel names them: 6.12")
+    group.addoption("--results", metavar="DIR",
+                    help="keep result files there, and consoles of guests: DIR/xfs.jsonl, "
+                    "DIR/6.12/xfs.jsonl, DIR/6.12/console.txt")
+    group.addoption("--guest-timeout", metavar="S", type=float, default=STALL_SECONDS,
+                    help="take a guest for dead if nothing comes from it for so long "
+                    f"({STALL_SECONDS:g})")
     group.addoption("--cowbell", metavar="PATH",
                     help="the driver (default: build/cowbell); write --cowbell=PATH")
     group.addoption("--budget", metavar="FACTOR",
@@ -379,11 +489,14 @@ def check_distribution(config: pytest.Config) -> None:
     option = config.option
     if not getattr(option, "numprocesses", None) and not getattr(option, "tx", None):
         return
+    guests = any(name != HOST for name in words(option.kernel))
+    good = ["loadgroup"] if guests else ["loadscope", "loadgroup", "loadfile"]
     if option.dist == "no":
-        option.dist = "loadscope"
-    if option.dist not in ("loadscope", "loadgroup", "loadfile"):
-        raise pytest.UsageError(f"--dist {option.dist} would tear a filesystem's cases apart; "
-                                "leave --dist out, or use loadscope, loadgroup or loadfile")
+        option.dist = good[0]
+    if option.dist not in good:
+        what = "the filesystems of a guest" if guests else "a filesystem's cases"
+        raise pytest.UsageError(f"--dist {option.dist} would tear {what} apart; leave --dist out, "
+                                f"or use {' or '.join(good)}")
 
 
 def check_budget(text: str | None) -> None:
@@ -406,18 +519,23 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the matrix if --fs is given."""
-    for kernel in words(config.option.kernel):
-        if kernel != "host":
-            raise pytest.UsageError(f"--kernel {kernel}: only host, the running kernel, so far")
+    kernels = words(config.option.kernel) or [HOST]
     if not config.option.fs:
+        if kernels != [HOST]:
+            raise pytest.UsageError(f"--kernel {','.join(kernels)}: nothing is run on it without "
+                                    "--fs")
         return
     check_budget(config.option.budget)
     try:
-        filesystems = [find_filesystem(name) for name in dict.fromkeys(words(config.option.fs))]
+        names = dict.fromkeys(words(config.option.fs))
+        filesystems = [find_filesystem(name) for name in names]
         driver = find_driver(config.option.cowbell)
+        places = [Place(filesystem, kernel) for kernel in find_kernels(kernels)
+                  for filesystem in filesystems]
+        matrix = Matrix(config, places, driver)
     except RunnerError as error:
         raise pytest.UsageError(str(error)) from None
-    config.pluginmanager.register(Matrix(config, filesystems, driver), "cowbell-matrix")
+    config.pluginmanager.register(matrix, "cowbell-matrix")
 
 
 @pytest.fixture

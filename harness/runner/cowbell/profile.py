@@ -10,13 +10,12 @@ import json
 import re
 import shutil
 import textwrap
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Sequence
 
 from .command import exit_with
-from .results import Line, ResultFile, read_results
+from .results import Line, ResultFile, columns, read_results
 from .tools import RunnerError, UsageError, complain
 
 NAME = "cowbell profile"
@@ -259,18 +258,6 @@ def check_line(path: Path, line: Line, of_what: str) -> None:
     for key, good in sound.items():
         if key in line and not good(line[key]):
             raise UsageError(f"{path}: not a result file: {key} of {of_what} make no sense")
-
-
-def columns(files: Sequence[ResultFile]) -> list[str]:
-    """What each file is called: the kernel is told where the filesystem is not enough."""
-    names = [" ".join(filter(None, (file.label, str(file.run.get("mutant", "")))))
-             for file in files]
-    seen = Counter(names)
-    names = [f"{name} {file.run.get('kernel', {}).get('release', '')}".strip()
-             if seen[name] > 1 else name for name, file in zip(names, files)]
-    seen = Counter(names)
-    return [f"{name} #{number}" if seen[name] > 1 else name
-            for number, name in enumerate(names, 1)]
 
 
 def gather(files: Sequence[ResultFile]) -> Profile:

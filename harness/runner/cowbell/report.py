@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Sequence
 
 from .driver import CHECKOUT
-from .profile import columns
 from .report_bench import measured
 from .report_page import Report, page
 from .report_plots import Compared, Ratio, draw
 from .report_text import FORMATS
-from .results import SCHEMA, ResultFile, is_number, read_results
+from .results import (SCHEMA, ResultFile, columns, is_number, kernel_order, read_results)
 from .tools import RunnerError, UsageError, complain
 
 NAME = "cowbell report"
@@ -99,6 +98,9 @@ def read_all(paths: Sequence[Path], partial: bool) -> Report:
             compared.append(comparison)
         else:
             files.append(read_file(path, partial))
+    # Kernels of one filesystem side by side, old to new.
+    labels = [file.label for file in files]
+    files.sort(key=lambda file: (labels.index(file.label), kernel_order(file.kernel)))
     judged = [file for file in files if file.cases or not file.bench]
     timed = [file for file in files if file.bench]
     return Report(judged, columns(judged),

@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Callable, Iterable, Sequence
 
-from . import profile
+from . import changes, profile
 from .report_bench import Cell, Measured, labels, show
 from .report_plots import Compared, Drawn, inline, palette
 from .results import BAD_VERDICTS, VERDICTS, Line, ResultFile
@@ -25,6 +25,7 @@ UNFOLDED = 4
 # What a row of the summary may say of a run; what all runs agree on is said once above it.
 RUN_FACTS: dict[str, Callable[[Line], object]] = {
     "kernel": lambda run: run.get("kernel", {}).get("release"),
+    "guest": lambda run: {"tcg": "emulated", "kvm": "KVM"}.get(str(run.get("vm"))),
     "architecture": lambda run: run.get("kernel", {}).get("machine"),
     "filesystem": lambda run: run.get("filesystem", {}).get("type"),
     "device": lambda run: run.get("filesystem", {}).get("device_kind"),
@@ -430,6 +431,32 @@ def compare_section(report: Report, _: str) -> str:
     return "".join(parts)
 
 
+# What changed between kernels
+
+def changes_section(report: Report, _: str) -> str:
+    """What filesystems do otherwise from one kernel to the next; see cowbell changes."""
+    whole = [file for file in report.files if file.end is not None]
+    notes = profile.Notes(False)
+    parts = []
+    for found in changes.find_changes(whole):
+        lines, case = [], None
+        for one in found.rows:
+            head = escape(one.checks) + f" <code>{escape(one.case)}</code>" * (
+                one.checks != one.case) if one.case != case else ""
+            case = one.case
+            what = f'<span class="situation">{escape(one.situation)}</span>'
+            lines.append(row(head + what, (
+                f"<td>{references(notes.cell(text, note), 'changes')}</td>"
+                for text, note in zip(one.cells, one.notes)), "differs" if head else ""))
+        said = f"{len({one.case for one in found.rows})} cases" if lines else "nothing"
+        parts.append(f"<details{' open' * bool(lines)}><summary>{escape(found.filesystem)}: {said} "
+                     f"changed between {escape(', '.join(found.names))}</summary>" + (table(
+                         ("case", *map(escape, found.names)), lines,
+                         f"What changed in {found.filesystem}", "profile") if lines else "")
+                     + "</details>")
+    return "".join(parts) + note_list(notes, "changes")
+
+
 # Profile, and what was skipped
 
 def profile_section(report: Report, _: str) -> str:
@@ -448,23 +475,27 @@ def profile_section(report: Report, _: str) -> str:
                 f'<span class="situation">{escape(one.situation)}</span>' if one.situation else "")
             shown = [notes.cell(text, note) for text, note in zip(one.cells, one.notes)]
             lines.append(row(head, (f'<td class="{"" if one.differs else "same"}">'
-                                    f"{references(text)}</td>" for text in shown),
+                                    f"{references(text, 'note')}</td>" for text in shown),
                              "differs" if one.differs else ""))
         differ = sum(one.differs for one in rows)
         parts.append(f"<details><summary>{escape(title)}: {len(rows)} situations, {differ} in "
                      "which they differ</summary>" + table(
                          ("situation", *map(escape, gathered_facts.columns)), lines, title,
                          "profile") + "</details>")
-    told = "".join(f'<li id="note-{number}">{escape(text)}</li>'
+    return "".join(parts) + note_list(notes, "note")
+
+
+def note_list(notes: profile.Notes, anchor: str) -> str:
+    """Notes to open, each with an anchor of its own."""
+    told = "".join(f'<li id="{anchor}-{number}">{escape(text)}</li>'
                    for text, number in notes.numbers.items())
-    return "".join(parts) + (
-        f'<details><summary>notes</summary><ol class="notes">{told}</ol></details>'
-        if told else "")
+    return f'<details><summary>notes</summary><ol class="notes">{told}</ol></details>' \
+        if told else ""
 
 
-def references(text: str) -> str:
+def references(text: str, anchor: str) -> str:
     """A cell of the profile with its notes as links."""
-    return re.sub(r" ?\[(\d+)\]", r'<sup><a href="#note-\1">\1</a></sup>', escape(text)) \
+    return re.sub(r" ?\[(\d+)\]", rf'<sup><a href="#{anchor}-\1">\1</a></sup>', escape(text)) \
         if not text.startswith("[") else escape(text)
 
 
@@ -500,6 +531,8 @@ class Section:
 SECTIONS = (
     Section("failures", "Failures", "What was done, what was seen, what was allowed, and the "
             "command that does it again.", failures_section),
+    Section("changes", "What changed between kernels", "Verdicts, answers and observations of the "
+            "same filesystem that differ, from old kernels to new.", changes_section),
     Section("matrix", "Cases", "Areas open into cases, cases into points; a count is that of the "
             "gravest verdict.", matrix_section, "page/matrix.html"),
     Section("plots", "Plots", "", plots_section, "plots"),

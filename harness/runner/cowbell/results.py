@@ -5,18 +5,20 @@ import json
 import math
 import re
 import shlex
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 from .filesystems import VARIANTS
+from .kernels import version_of
 from .tools import UsageError
 
 # In order of gravity.
 VERDICTS = ("fail", "error", "miss", "xpass", "xfail", "pass", "done", "skip")
 BAD_VERDICTS = ("fail", "error", "miss")
 SCHEMA = 1
-KINDS = ("run", "case", "bench", "derived", "end")
+KINDS = ("run", "start", "case", "bench", "derived", "end")
 
 Line = dict[str, Any]
 
@@ -38,6 +40,8 @@ class ResultFile:
     path: Path
     run: Line = field(default_factory=dict)
     cases: list[Line] = field(default_factory=list)
+    # What was announced before it was started (--announce).
+    starts: list[Line] = field(default_factory=list)
     # What cowbell bench measured, and what it computed from that.
     bench: list[Line] = field(default_factory=list)
     derived: list[Line] = field(default_factory=list)
@@ -51,6 +55,16 @@ class ResultFile:
     def label(self) -> str:
         """What a reader calls it: the filesystem, if the file bears its name."""
         return variant_of(self.path.stem)
+
+    @property
+    def kernel(self) -> str:
+        """What uname -r said, or nothing."""
+        return str(self.run.get("kernel", {}).get("release", ""))
+
+    @property
+    def started(self) -> list[Line]:
+        """The announcements of points that have no result: what ran when the run was cut short."""
+        return find_started([*self.starts, *self.cases])
 
     def counts(self) -> dict[str, int]:
         """How many results there are of each verdict."""
@@ -70,7 +84,7 @@ class ResultFile:
         if self.end is None:
             return "no last line: the run was cut short" if not self.torn else \
                 "ends in the middle of a line: the run was cut short"
-        for key in ("interrupted", "stopped"):
+        for key in ("interrupted", "aborted", "stopped"):
             if key in self.end:
                 return f"{key}: {self.end[key]}"
         return ""
@@ -78,6 +92,47 @@ class ResultFile:
     def again(self, case: Line) -> str:
         """The command that runs a case again, on a new filesystem if this one was made for it."""
         return repeat_command(self.run, case, self.label)
+
+
+def round_of(line: Line) -> tuple[str, int]:
+    """What a line about a point is about: its name and round."""
+    return line["case"], line.get("round", 1)
+
+
+def find_started(lines: Sequence[Line]) -> list[Line]:
+    """The announcements among these lines of which the results are not there."""
+    done = {round_of(line) for line in lines if line["kind"] == "case"}
+    return [line for line in lines if line["kind"] == "start" and round_of(line) not in done]
+
+
+def kernel_order(release: str) -> tuple[int, ...]:
+    """A key that sorts releases of kernels from old to new; what is none comes first."""
+    try:
+        return version_of(release)
+    except UsageError:
+        return ()
+
+
+def short_releases(releases: Sequence[str]) -> dict[str, str]:
+    """Of each release the version that readers know it by (6.12), where that tells them apart."""
+    short = {release: ".".join(release.split(".")[:2]) if release.count(".") > 1 else release
+             for release in releases}
+    seen = Counter(short.values())
+    return {release: text if seen[text] == 1 else release for release, text in short.items()}
+
+
+def columns(files: Sequence[ResultFile]) -> list[str]:
+    """What each file is called: filesystem and mutant; the kernel if it was that of a guest, or
+    where the rest is not enough."""
+    names = [" ".join(filter(None, (file.label, str(file.run.get("mutant", "")))))
+             for file in files]
+    short = short_releases([file.kernel for file in files])
+    seen = Counter(names)
+    names = [f"{name} {short[file.kernel]}".strip() if seen[name] > 1 or "vm" in file.run else name
+             for name, file in zip(names, files)]
+    seen = Counter(names)
+    return [f"{name} #{number}" if seen[name] > 1 else name
+            for number, name in enumerate(names, 1)]
 
 
 def repeat_command(run: Line, case: Line, variant: str) -> str:
@@ -93,11 +148,16 @@ def repeat_command(run: Line, case: Line, variant: str) -> str:
         return command
     hooks = [words[i + 1].partition("=") for i in range(len(words) - 1) if words[i] == "--hook"]
     for text, name in (*((what, name) for name, _, what in hooks),
-                       (option_value(words, "--dir2"), "dir2"), (directory, "dir")):
+                       (option_value(words, "--dir2"), "dir2"),
+                       (option_value(words, "--view"), "view"), (directory, "dir")):
         if text:
             command = command.replace(text, f"{{{name}}}")
-    second = " --second" if "{dir2}" in command else ""
-    return f"cowbell fs {shlex.quote(variant)}{second} -- {command}"
+    wanted = "".join(option for option, name in ((" --second", "{dir2}"), (" --view", "{view}"))
+                     if name in command)
+    if "vm" in run:
+        release = shlex.quote(str(run.get("kernel", {}).get("release", "")))
+        return f"cowbell vm --kernel {release} --fs {shlex.quote(variant)}{wanted} -- {command}"
+    return f"cowbell fs {shlex.quote(variant)}{wanted} -- {command}"
 
 
 def option_value(words: list[str], option: str) -> str:
@@ -115,6 +175,8 @@ def parse_line(text: str) -> Line:
     if line["kind"] == "case" and not (isinstance(line.get("case"), str)
                                        and line.get("verdict") in VERDICTS):
         raise ValueError("a result without case or verdict")
+    if line["kind"] == "start" and not isinstance(line.get("case"), str):
+        raise ValueError("a start without case")
     if line["kind"] in ("bench", "derived"):
         check_measured(line)
     return line
@@ -148,8 +210,8 @@ def add_line(results: ResultFile, line: Line) -> None:
         if line.get("schema") != SCHEMA:
             raise ValueError(f"schema {line.get('schema')}, only {SCHEMA} is known")
         results.run = line
-    elif line["kind"] in ("case", "bench", "derived"):
-        {"case": results.cases, "bench": results.bench,
+    elif line["kind"] in ("start", "case", "bench", "derived"):
+        {"start": results.starts, "case": results.cases, "bench": results.bench,
          "derived": results.derived}[line["kind"]].append(line)
     elif line["kind"] == "end":
         results.end = line

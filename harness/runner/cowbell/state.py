@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, TextIO
 
-from . import kernel
-from .filesystems import Filesystem, Place, find_filesystem
+from . import kernel, server
+from .filesystems import find_filesystem
+from .filesystems_local import Filesystem, Place
+from .filesystems_network import NetworkFilesystem
 from .tools import RunnerError, Unsupported, UsageError, complain, require_root
 
 DEFAULT_STATE = "/var/tmp/cowbell-fs"
@@ -66,16 +68,18 @@ class Run:
         """Where the filesystems are mounted."""
         return [str(place.directory) for place in self.places]
 
-    def mount(self) -> None:
-        """Make and mount the filesystems. Raises RunnerError."""
+    def mount(self, view: bool = False) -> None:
+        """Make and mount the filesystems; view: the first one twice. Raises RunnerError."""
         for place in self.places:
             place.folder.mkdir()
             self.filesystem.make(place)
-            self.filesystem.mount(place)
+            if view and place == self.places[0]:
+                place.view.mkdir()
+            self.filesystem.mount_all(place)
 
     def unmount(self) -> None:
-        """Unmount the filesystems. Raises RunnerError if one stays in use."""
-        for place in self.places:
+        """Unmount the filesystems, the last one first. Raises RunnerError if one stays in use."""
+        for place in reversed(self.places):
             self.filesystem.unmount(place)
 
     def check(self) -> str:
@@ -90,7 +94,7 @@ def remove_folder(folder: Path) -> None:
     """
     for place in sorted(folder.glob("[0-9]")):
         (place / "image").unlink(missing_ok=True)
-        for name in ("dir", "base", "."):
+        for name in ("dir", "view", "server", "base", "."):
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(place / name if name != "." else place)
     (folder / "owner").unlink(missing_ok=True)
@@ -100,7 +104,8 @@ def remove_folder(folder: Path) -> None:
 def take_down(folder: Path) -> None:
     """Unmount, detach and remove what is left of a run. Raises RunnerError if something stays."""
     kernel.unmount_below(folder)
-    for place in sorted(folder.glob("[0-9]")):
+    for place in sorted(folder.glob("[0-9]"), reverse=True):
+        server.end(place)
         for device in kernel.loops_of(place / "image"):
             spot = place / "dir"
             spot.mkdir(exist_ok=True)
@@ -177,11 +182,11 @@ def give_back(state: Path, run: Run, who: str) -> None:
 
 @contextlib.contextmanager
 def mounted(filesystem: Filesystem, size_bytes: int, count: int, who: str,
-            private: bool) -> Iterator[Run]:
+            private: bool, view: bool = False) -> Iterator[Run]:
     """Filesystems, mounted; afterwards nothing is left of them.
 
     private: in a mount namespace of this process's own, which never ends. Else whoever sees this
-    process's mounts sees them too.
+    process's mounts sees them too. view: the first one is mounted a second time.
     Raises Unsupported if this machine cannot make them, RunnerError for anything else.
     """
     require_root()
@@ -201,21 +206,36 @@ def mounted(filesystem: Filesystem, size_bytes: int, count: int, who: str,
     run, owner = new_run(state, filesystem, size_bytes, count, namespace)
     with owner:
         try:
-            run.mount()
+            run.mount(view)
             yield run
         finally:
             give_back(state, run, who)
 
 
-def run_hook(name: str, directory: Path) -> None:
-    """Do what a hook of a run's filesystem does. Raises RunnerError."""
-    folder = directory.absolute().parent
+def find_place(folder: Path) -> tuple[Filesystem, Place]:
+    """What a run has in a folder. Raises UsageError."""
     try:
         with (folder.parent / "owner").open() as owner:
             said = read_owner(owner)
         place = Place(folder, int(str(said["size_bytes"])))
-        filesystem = find_filesystem(str(said["filesystem"]))
+        return find_filesystem(str(said["filesystem"])), place
     except (OSError, KeyError, ValueError):
+        raise UsageError(f"{folder} is not a filesystem of cowbell fs") from None
+
+
+def serve(folder: Path) -> None:
+    """Be the server of a run's filesystem in a folder (server.py). Raises RunnerError."""
+    filesystem, place = find_place(folder)
+    if not isinstance(filesystem, NetworkFilesystem):
+        raise UsageError(f"{filesystem.name} has no server")
+    server.serve(filesystem.serve(place))
+
+
+def run_hook(name: str, directory: Path) -> None:
+    """Do what a hook of a run's filesystem does. Raises RunnerError."""
+    try:
+        filesystem, place = find_place(directory.absolute().parent)
+    except UsageError:
         raise UsageError(f"{directory} is not a filesystem of cowbell fs") from None
     if name not in filesystem.hooks:
         raise UsageError(f"{filesystem.name} has no {name}")

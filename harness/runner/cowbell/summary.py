@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Sequence
 
 from .command import exit_with
-from .results import BAD_VERDICTS, VERDICTS, Line, ResultFile, read_results
+from .results import BAD_VERDICTS, VERDICTS, Line, ResultFile, columns, read_results
 from .tools import RunnerError, complain
 
 NAME = "cowbell summary"
@@ -17,11 +17,12 @@ COLUMNS = ("pass", "done", "skip", "xfail", "xpass", "miss", "error", "fail")
 
 def table(files: Sequence[ResultFile]) -> str:
     """A row for each file: how many results of each verdict, and the wall time."""
-    width = max(len("filesystem"), *(len(file.label) for file in files))
+    names = columns(files)
+    width = max(len("filesystem"), *map(len, names))
     rows = [f"{'filesystem':<{width}}" + "".join(f"{name:>7}" for name in COLUMNS) + "      time"]
-    for file in files:
+    for label, file in zip(names, files):
         counts = file.counts()
-        row = f"{file.label:<{width}}" + "".join(f"{counts[name]:>7}" for name in COLUMNS)
+        row = f"{label:<{width}}" + "".join(f"{counts[name]:>7}" for name in COLUMNS)
         row += f"{file.wall_s():>8.1f} s"
         rows.append(row + (f"  ({file.flaw()})" if file.flaw() else ""))
     return "\n".join(rows)
@@ -56,6 +57,7 @@ def group_of(case: Line) -> tuple[int, str]:
 
 def failures(files: Sequence[ResultFile]) -> list[str]:
     """All red results, the gravest first; of each case and file one in full, the others by name."""
+    names = columns(files)
     groups: dict[tuple[tuple[int, str], int], list[Line]] = {}
     for number, file in enumerate(files):
         for case in file.cases:
@@ -64,9 +66,9 @@ def failures(files: Sequence[ResultFile]) -> list[str]:
     texts = []
     for (_, number), (first, *others) in sorted(groups.items(), key=lambda entry: entry[0]):
         file = files[number]
-        text = failure(file.label, first, file.again(first))
-        names = dict.fromkeys(case["case"] for case in others if case["case"] != first["case"])
-        texts.append(text + "".join(f"\n    {'also:':<9}{name}" for name in names))
+        text = failure(names[number], first, file.again(first))
+        also = dict.fromkeys(case["case"] for case in others if case["case"] != first["case"])
+        texts.append(text + "".join(f"\n    {'also:':<9}{name}" for name in also))
     return texts
 
 

@@ -51,9 +51,9 @@ COMPLAINTS = ("Oops: ", "BUG: ", "general protection fault", "Unable to handle k
 
 HELP = """\
 Boots a kernel in QEMU, with KVM where that works and else by software emulation, and runs the
-command there as root, in this folder. The command sees this machine's files; what it writes is gone afterwards,
-except in the folders given with --rw. With --fs it runs on a filesystem that cowbell fs makes in
-the guest: {dir} and the like in its words mean what they mean there.
+command there as root, in this folder. The command sees this machine's files; what it writes is gone
+afterwards, except in the folders given with --rw. With --fs it runs on a filesystem that cowbell
+fs makes in the guest: {dir} and the like in its words mean what they mean there.
 
 K is a version (6.12: the newest of it), a release, a path of a kernel image, IMAGE,MODULES, or a
 built kernel tree; see cowbell kernel. In the command's environment COWBELL_VM is "kvm" or "tcg".
@@ -492,6 +492,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kernel", metavar="K", required=True, help="which")
     parser.add_argument("--fs", metavar="TYPE[:VARIANT]", help="a filesystem of cowbell fs")
     parser.add_argument("--second", action="store_true", help="with --fs: as cowbell fs --second")
+    parser.add_argument("--view", action="store_true", help="with --fs: as cowbell fs --view")
     parser.add_argument("--size", metavar="N", help="with --fs: as cowbell fs --size")
     parser.add_argument("--rw", metavar="DIR", type=Path, action="append", default=[],
                         help="a folder that the guest may write to")
@@ -513,7 +514,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UsageError("either a command or -i is needed: cowbell vm --kernel 6.12 -- uname -r")
     if args.fs:
         find_filesystem(args.fs)
-        options = [*(["--second"] if args.second else []),
+        options = [*(["--second"] if args.second else []), *(["--view"] if args.view else []),
                    *(["--size", args.size] if args.size else [])]
         args.command = [str(fs.SCRIPT), args.fs, *options, "--", *args.command]
     return args
