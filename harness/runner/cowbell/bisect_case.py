@@ -2,15 +2,14 @@
 """What a case shows on a kernel: running it in a guest, and what a bisection reads from it."""
 
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Sequence
 
-from . import vm
-from .driver import driver_command
+from . import fs, vm
 from .filesystems import Filesystem
 from .kernels import Kernel
-from .mutants import list_points
 from .results import Line, ResultFile, read_results
 from .tools import EXIT_USAGE, RunnerError, Unsupported, UsageError, last_line
 
@@ -28,8 +27,9 @@ class Trial:
     filesystem: Filesystem
     # A case, or one of its points.
     case: str
-    # The points that it names.
+    # The points that it names, and what they need.
     points: tuple[str, ...]
+    needs: frozenset[str] = frozenset()
     # How often.
     rounds: int = 1
     # Whether to run all rounds although one has failed.
@@ -40,13 +40,22 @@ class Trial:
     timeout_s: float | None = None
 
     def command(self, results: Path, damage: Path) -> list[str]:
-        """The command for the guest."""
-        more = ["--jobs", "1", "--repeat", str(self.rounds)]
-        more += [] if self.all_rounds else ["--stop-on-fail"]
-        more += ["--seed", self.seed] if self.seed else []
-        more += ["--budget", self.budget] if self.budget else []
-        return driver_command(self.driver, self.filesystem, results, *more, self.case,
-                              check_log=damage)
+        """The command for the guest. What the case does not need is not made there: boots cost."""
+        options = ["--check-log", str(damage)]
+        run = ["--dedicated", "--dir", "{dir}", "--json", str(results), "--jobs", "1",
+               "--repeat", str(self.rounds)]
+        for need, option, where in (("second_fs", "--second", "--dir2={dir2}"),
+                                    ("view", "--view", "--view={view}")):
+            if need in self.needs:
+                options.append(option)
+                run.append(where)
+        for name in self.filesystem.hooks:
+            run += ["--hook", f"{name}={{{name}}}"]
+        run += [] if self.all_rounds else ["--stop-on-fail"]
+        run += ["--seed", self.seed] if self.seed else []
+        run += ["--budget", self.budget] if self.budget else []
+        return [str(fs.SCRIPT), self.filesystem.name, *options, "--", str(self.driver), "run",
+                *run, self.case]
 
 
 @dataclass(frozen=True)
@@ -87,12 +96,17 @@ class Finding:
         return self.behaviour.text() if self.behaviour else f"cannot tell: {self.why}"
 
 
-def find_points(driver: Path, case: str) -> tuple[str, ...]:
-    """The names of the points of a case. Raises UsageError if there is none."""
-    try:
-        return tuple(point.name for point in list_points(driver, [case]))
-    except UsageError as error:
-        raise UsageError(str(error).removeprefix("cowbell: ")) from None
+def find_case(driver: Path, case: str) -> tuple[tuple[str, ...], frozenset[str], Path]:
+    """The points of a case, all that they need, and its file. Raises UsageError without any."""
+    done = subprocess.run((driver, "list", "--json", case), capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        said = last_line(done.stderr) or f"{driver} list: exit status {done.returncode}"
+        raise UsageError(said.removeprefix("cowbell: "))
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    return (tuple(entry["case"] for entry in entries),
+            frozenset(need for entry in entries for need in entry["needs"]),
+            Path(entries[0]["file"]))
 
 
 def as_text(value: object) -> str:

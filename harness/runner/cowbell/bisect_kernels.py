@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Hashable, Sequence
 
 from . import bisect_search as search
-from .bisect_case import Files, Finding, Trial, read_finding, run_trial
+from .bisect_case import Behaviour, Files, Finding, Trial, read_finding, run_trial
 from .kernels import Entry, Kernel, available, choose, find_kernel
 from .results import file_name, read_results
 from .tools import EXIT_FAILED, EXIT_SKIPPED, RunnerError, UsageError, last_line, words
@@ -182,14 +182,22 @@ class Row:
                 break
 
 
+def differing(mine: Behaviour, its: Behaviour) -> list[str]:
+    """What one kernel showed and the other did not, by the names that both know if there are any."""
+    values = [(name, value) for name, value in mine.values if (name, value) not in its.values]
+    common = {name for name, _ in its.values}
+    both = [(name, value) for name, value in values if name in common]
+    return [f"{name}  {value}" for name, value in both or values]
+
+
 def show_side(row: Row, place: int, other: int) -> list[str]:
     """A kernel of a pair: its verdict, and what it showed that the other did not."""
     mine, its = (row.findings[at].behaviour for at in (place, other))
     assert mine and its
     lines = [f"  {row.candidates[place].label:<{row.width}}  {mine.verdict:<4}  {mine.reason}"
              .rstrip()]
-    values = [(name, value) for name, value in mine.values if (name, value) not in its.values]
-    lines += [f"      {name}  {value}" for name, value in values[:VALUES_SHOWN]]
+    values = differing(mine, its)
+    lines += [f"      {value}" for value in values[:VALUES_SHOWN]]
     if len(values) > VALUES_SHOWN:
         lines.append(f"      and {len(values) - VALUES_SHOWN} more")
     return lines

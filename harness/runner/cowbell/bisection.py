@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import NoReturn, Sequence
 
 from . import bisect_kernels, bisect_step
-from .bisect_case import Trial, find_points
+from .bisect_case import Trial, find_case
 from .command import Interrupted, ends_well
 from .driver import find_driver
 from .filesystems import find_filesystem
 from .initramfs import find_busybox
-from .mutants import list_points
 from .tools import UsageError, complain
 from .vm import find_qemu
 
@@ -68,8 +67,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def make_trial(args: argparse.Namespace, driver: Path, rounds: int, all_rounds: bool) -> Trial:
     """What is run on each kernel. Raises UsageError."""
-    return Trial(driver, find_filesystem(args.fs), args.case, find_points(driver, args.case),
-                 rounds, all_rounds, args.seed, args.budget, args.timeout)
+    points, needs, _ = find_case(driver, args.case)
+    return Trial(driver, find_filesystem(args.fs), args.case, points, needs, rounds, all_rounds,
+                 args.seed, args.budget, args.timeout)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
         if args.rounds < 1:
             raise UsageError(f"--rounds {args.rounds}: one at least")
         trial = make_trial(args, driver, args.rounds, True)
-        case_file = Path(list_points(driver, [args.case])[0].file)
+        case_file = find_case(driver, args.case)[2]
         return bisect_kernels.bisect_kernels(args, trial, case_file)
     bisect_step.check_measuring(args)
     rounds = bisect_step.rounds_for(args)
