@@ -38,6 +38,8 @@ enum factor_kind {
 	X(DESTINATIONS, "destinations", COUNT, 1, "", "ranges in one request") \
 	X(CLONERS, "cloners", COUNT, 1, "", "threads at the same time") \
 	X(SOURCES, "sources", WORD, 0, "same own", "do threads share the source?") \
+	X(FOLDERS, "folders", WORD, 0, "same own", \
+	  "do threads share a folder for what they make?") \
 	X(FOREGROUND, "foreground", WORD, 0, "read write", "what is timed") \
 	X(NEAR, "on", WORD, 0, "other source", "which file it is done on") \
 	X(RATE, "rate", COUNT, 500, "", "operations a second, at intended times") \
@@ -49,13 +51,15 @@ enum factor { FACTOR_LIST(FACTOR_ENUM) FACTORS };
 
 #define FACTOR_BIT(id) (1U << F_##id)
 
-/* of F_CACHE, F_DESTINATION, F_DURABLE, F_OPEN, F_PASS, F_SOURCES, F_FOREGROUND, F_NEAR, F_IO */
+/* of F_CACHE, F_DESTINATION, F_DURABLE, F_OPEN, F_PASS, F_SOURCES, F_FOLDERS, F_FOREGROUND, F_NEAR,
+ * F_IO */
 enum { CACHE_WARM, CACHE_COLD };
 enum { DESTINATION_FRESH, DESTINATION_EXISTING, DESTINATION_SHARED };
 enum { DURABLE_NONE, DURABLE_FSYNC, DURABLE_SYNCFS };
 enum { OPEN_BEFORE, OPEN_INSIDE };
 enum { PASS_FIRST, PASS_SECOND };
 enum { SOURCES_SAME, SOURCES_OWN };
+enum { FOLDERS_SAME, FOLDERS_OWN };
 enum { FOREGROUND_READ, FOREGROUND_WRITE };
 enum { NEAR_OTHER, NEAR_SOURCE };
 enum { IO_RANDWRITE, IO_READ };

@@ -316,6 +316,15 @@ static void derive_crossover(const struct history *h, struct stand *stand, const
 	free(again);
 }
 
+/* Is it the cell of one thread, and the other's in everything else? */
+static bool is_alone(const struct cell *c, const struct cell *other)
+{
+	for (enum factor f = 0; f < FACTORS; f++)
+		if (c->value[f] != (f == F_CLONERS ? 1 : other->value[f]))
+			return false;
+	return true;
+}
+
 /* What N threads do, as a part of N times what one does. */
 static void derive_scaling(const struct history *h, struct stand *stand, const struct part *p,
 			   const struct method *method)
@@ -331,9 +340,7 @@ static void derive_scaling(const struct history *h, struct stand *stand, const s
 			const struct track *o = &h->track[k];
 
 			if (o->cell->part == p && o->cell->method == method &&
-			    !strcmp(o->metric, "ops_per_s") && o->cell->value[F_CLONERS] == 1 &&
-			    o->cell->value[F_SOURCES] == t->cell->value[F_SOURCES] &&
-			    o->cell->value[F_SIZE] == t->cell->value[F_SIZE])
+			    !strcmp(o->metric, "ops_per_s") && is_alone(o->cell, t->cell))
 				one = o;
 		}
 		if (one)

@@ -44,7 +44,10 @@ TINY = {
                             "destinations": [1, 2]}}],
     "scaling": [{"experiment": "scaling", "methods": ["clone", "rw-256K", "uring"], "samples": 3,
                  "factors": {"size": "64K", "cloners": [1, 3], "sources": ["same", "own"]},
-                 "derive": "scaling"}],
+                 "derive": "scaling"},
+                {"experiment": "scaling", "methods": ["clone", "rw-256K"], "samples": 3,
+                 "factors": {"size": "64K", "cloners": [1, 3], "open": "inside",
+                             "folders": ["same", "own"]}, "derive": "scaling"}],
     "interference": [{"experiment": "interference", "samples": 20,
                       "methods": ["empty", "clone", "rw-1M", "dedupe"],
                       "factors": {"size": "256K", "foreground": ["read", "write"],
@@ -130,11 +133,36 @@ def test_each_experiment_measures(tmp_path, fs, name):
         mechanisms_are_true(lines)
         fit_is_true(lines)
     for line in lines:
+        if line.get("metric") == "efficiency_ratio" and "cloners=1" in line["name"]:
+            assert line["value"] == 1
         if line["kind"] == "derived":
             higher = line["metric"].endswith(("_per_s", "_ratio"))
             assert line["better"] == ("higher" if higher else "lower")
             own = line["metric"] == "slope_ns_per_extent"
             assert line["role"] == ("measure" if own else "summary")
+
+
+@pytest.mark.parametrize("folders", ["same", "own"])
+def test_cloners_have_folders_of_their_own(tmp_path, folders):
+    """What each thread made lies in its folder, or all in one, until the block ends."""
+    folder = tmp_path / "dir"
+    folder.mkdir()
+    path = suite(tmp_path, "t", [{"experiment": "scaling", "methods": ["rw-256K"], "samples": 2,
+                                  "factors": {"size": "4K", "cloners": 3, "open": "inside",
+                                              "folders": folders}}], blocks=9999, time_s=60)
+    child = subprocess.Popen([DRIVER, "bench", "--dir", folder, "--json", "/dev/null", "--quiet",
+                              path], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    wanted = {f"folder-{i}" for i in range(3)} if folders == "own" else {""}
+    seen, deadline = set(), time.monotonic() + 30
+    while time.monotonic() < deadline and not wanted <= seen:
+        # what is walked through is made and removed at the same time, and os.walk knows
+        for at, _, names in os.walk(folder):
+            if any(name.startswith("copy-") for name in names):
+                seen.add("/".join(Path(at).relative_to(folder).parts[1:]))
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 130
+    assert seen == wanted
+    assert list(folder.iterdir()) == []
 
 
 def fit_is_true(lines):

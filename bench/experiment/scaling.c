@@ -1,34 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The experiment "scaling": several threads copy at the same time, from one source or each from its
- * own, into destinations of their own that were opened before.
+ * own, into destinations of their own. Those were opened before, so that nothing but the files can
+ * be fought for; or they are made in the time, in one folder or in a folder for each thread: what
+ * one folder costs is its lock.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
+#include "must.h"
 #include "stand.h"
 #include "tick.h"
 
 /** struct team - what the threads share */
 struct team {
+	struct stand *stand;
+	const struct cell *cell;
 	const struct method *method;
 	pthread_barrier_t start;
-	/** @each: copies that each thread makes */
+	/** @each: copies that each thread makes; @inside: files are opened in the time */
 	size_t each;
+	bool inside;
 };
 
 /** struct worker - one thread */
 struct worker {
 	struct team *team;
 	pthread_t thread;
+	const struct source *source;
 	struct job *job;
 	char **name;
-	const char *from;
 	uint64_t *ns, start_ns, end_ns;
 	int err;
 };
@@ -40,13 +47,38 @@ static uint64_t scaling_bytes(const struct cell *c)
 
 	if (!(c->method->flags & METHOD_SHARES))
 		files += threads * c->samples;
-	return files * c->value[F_SIZE] + threads * c->samples * 4096;
+	return files * c->value[F_SIZE] + threads * (c->samples + 1) * 4096;
+}
+
+static int open_files(const struct team *t, struct job *j)
+{
+	struct stand *stand = t->stand;
+
+	j->from = stand_open(stand, j->from_name, O_RDONLY);
+	j->to = stand_open(stand, j->to_name, O_RDWR | O_CREAT | O_EXCL);
+	if (t->method->flags & METHOD_DIRECT) {
+		j->from_direct = stand_open(stand, j->from_name, O_RDONLY | O_DIRECT);
+		j->to_direct = stand_open(stand, j->to_name, O_RDWR | O_DIRECT);
+	}
+	return j->from < 0 ? j->from : j->to < 0 ? j->to : 0;
+}
+
+static void close_files(struct job *j)
+{
+	int *const fds[] = { &j->from, &j->to, &j->from_direct, &j->to_direct };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
 }
 
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 	const struct method *m = w->team->method;
+	const bool inside = w->team->inside;
 	void *state = m->open ? m->open(m, &w->job[0]) : NULL;
 
 	if (m->open && !state)
@@ -56,7 +88,12 @@ static void *work(void *arg)
 	for (size_t i = 0; i < w->team->each && !w->err; i++) {
 		const uint64_t before = tick_ns();
 
-		w->err = m->run(state, &w->job[i]);
+		if (inside)
+			w->err = open_files(w->team, &w->job[i]);
+		if (!w->err)
+			w->err = m->run(state, &w->job[i]);
+		if (inside)
+			close_files(&w->job[i]);
 		w->ns[i] = tick_ns() - before;
 	}
 	w->end_ns = tick_ns();
@@ -65,43 +102,61 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static bool open_jobs(struct stand *stand, struct worker *w, const struct source *s, size_t each,
-		      bool direct)
+static int fill_jobs(struct worker *w, size_t number)
 {
-	w->from = s->name;
-	for (size_t i = 0; i < each; i++) {
-		struct job *j = &w->job[i];
+	struct stand *stand = w->team->stand;
+	const bool own = w->team->cell->value[F_FOLDERS] == FOLDERS_OWN;
+	char folder[32];
 
-		w->name[i] = stand_name(stand);
-		*j = (struct job){ .from = stand_open(stand, s->name, O_RDONLY),
-				   .to = stand_open(stand, w->name[i], O_RDWR | O_CREAT | O_EXCL),
-				   .from_direct = -1,
-				   .to_direct = -1,
-				   .size = s->size,
-				   .folder = stand->folder,
-				   .from_name = s->name,
-				   .to_name = w->name[i] };
-		if (direct) {
-			j->from_direct = stand_open(stand, s->name, O_RDONLY | O_DIRECT);
-			j->to_direct = stand_open(stand, w->name[i], O_RDWR | O_DIRECT);
-		}
-		if (j->from < 0 || j->to < 0)
-			return stand_refuse(stand, "cannot make the destination: %s",
-					    strerror(j->to < 0 ? -j->to : -j->from));
+	snprintf(folder, sizeof(folder), "folder-%zu", number);
+	/* it stays: what is in it goes with the block */
+	if (own && mkdirat(stand->folder, folder, 0700) && errno != EEXIST)
+		return -errno;
+	for (size_t i = 0; i < w->team->each; i++) {
+		char *name = stand_name(stand);
+
+		w->name[i] = name;
+		if (own && asprintf(&w->name[i], "%s/%s", folder, name) < 0)
+			abort();
+		if (own)
+			free(name);
+		w->job[i] = (struct job){ -1,
+					  -1,
+					  -1,
+					  -1,
+					  .size = w->source->size,
+					  .folder = stand->folder,
+					  .from_name = w->source->name,
+					  .to_name = w->name[i] };
 	}
-	return true;
+	return 0;
 }
 
-static void leave(struct stand *stand, struct worker *w, size_t each, struct measurement *m)
+/* The thread's jobs, with their files opened if that is not in the time. */
+static bool set_up(struct worker *w, size_t number)
 {
-	for (size_t i = 0; i < each && w->name[i]; i++) {
-		const int fds[] = { w->job[i].from, w->job[i].to, w->job[i].from_direct,
-				    w->job[i].to_direct };
+	struct team *t = w->team;
+	int ret;
 
-		for (size_t k = 0; k < 4; k++)
-			if (fds[k] >= 0)
-				close(fds[k]);
-		stand_keep(stand, m, w->name[i], w->from, w->job[i].size);
+	w->source = stand_source(t->stand, t->cell,
+				 t->cell->value[F_SOURCES] == SOURCES_OWN ? number : 0);
+	w->job = must(calloc(t->each, sizeof(*w->job)));
+	w->name = must(calloc(t->each, sizeof(*w->name)));
+	w->ns = must(calloc(t->each, sizeof(*w->ns)));
+	if (!w->source)
+		return false;
+	ret = fill_jobs(w, number);
+	for (size_t i = 0; i < t->each && !ret && !t->inside; i++)
+		ret = open_files(t, &w->job[i]);
+	return ret ? stand_refuse(t->stand, "cannot make the destination: %s", strerror(-ret))
+		   : true;
+}
+
+static void leave(struct worker *w, struct measurement *m)
+{
+	for (size_t i = 0; i < w->team->each && w->name[i]; i++) {
+		close_files(&w->job[i]);
+		stand_keep(w->team->stand, m, w->name[i], w->source->name, w->job[i].size);
 	}
 	free(w->job);
 	free(w->name);
@@ -148,26 +203,20 @@ static void collect(struct stand *stand, const struct team *t, const struct work
 static bool scaling_measure(struct stand *stand, const struct cell *c)
 {
 	const size_t count = (size_t)c->value[F_CLONERS];
-	struct team team = { .method = c->method, .each = c->samples };
-	struct worker *w = calloc(count, sizeof(*w));
+	struct team team = { .stand = stand,
+			     .cell = c,
+			     .method = c->method,
+			     .each = c->samples,
+			     .inside = c->value[F_OPEN] == OPEN_INSIDE };
+	struct worker *w = must(calloc(count, sizeof(*w)));
 	struct measurement *m;
 	struct cost before;
 	bool good = stand_room(stand, scaling_bytes(c));
 	int ret;
 
-	if (!w)
-		abort();
 	for (size_t i = 0; i < count && good; i++) {
-		const struct source *s =
-			stand_source(stand, c, c->value[F_SOURCES] == SOURCES_OWN ? i : 0);
-
 		w[i].team = &team;
-		w[i].job = calloc(team.each, sizeof(*w[i].job));
-		w[i].name = calloc(team.each, sizeof(*w[i].name));
-		w[i].ns = calloc(team.each, sizeof(*w[i].ns));
-		if (!w[i].job || !w[i].name || !w[i].ns)
-			abort();
-		good = s && open_jobs(stand, &w[i], s, team.each, c->method->flags & METHOD_DIRECT);
+		good = set_up(&w[i], i);
 	}
 	stand_quiet(stand);
 	m = stand_measurement(stand, c, "time_ns", "lower");
@@ -181,7 +230,7 @@ static bool scaling_measure(struct stand *stand, const struct cell *c)
 	if (good)
 		collect(stand, &team, w, count, m);
 	for (size_t i = 0; i < count && w[i].name; i++)
-		leave(stand, &w[i], team.each, good ? m : NULL);
+		leave(&w[i], good ? m : NULL);
 	free(w);
 	return good ? true : stand_give_up(m);
 }
@@ -189,7 +238,8 @@ static bool scaling_measure(struct stand *stand, const struct cell *c)
 const struct experiment experiment_scaling = {
 	.name = "scaling",
 	.doc = "copies by several threads at the same time",
-	.factors = FACTOR_BIT(SIZE) | FACTOR_BIT(CLONERS) | FACTOR_BIT(SOURCES),
+	.factors = FACTOR_BIT(SIZE) | FACTOR_BIT(OPEN) | FACTOR_BIT(CLONERS) | FACTOR_BIT(SOURCES) |
+		   FACTOR_BIT(FOLDERS),
 	.methods = METHOD_COPY,
 	.bytes = scaling_bytes,
 	.measure = scaling_measure,
