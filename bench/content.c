@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/fs.h>
 
 #include "fiemap.h"
 
@@ -55,6 +58,21 @@ int content_write(int fd, uint64_t off, uint64_t len, uint64_t seed)
 	}
 	free(chunk);
 	return ret;
+}
+
+int content_nocow(int fd)
+{
+	int flags = 0;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
+		return errno == ENOTTY ? -EOPNOTSUPP : -errno;
+	flags |= FS_NOCOW_FL;
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags))
+		return errno == ENOTTY ? -EOPNOTSUPP : -errno;
+	/* some take it and forget it */
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
+		return -errno;
+	return flags & FS_NOCOW_FL ? 0 : -EOPNOTSUPP;
 }
 
 int content_pieces(int fd, uint64_t size, uint64_t count, uint64_t seed)

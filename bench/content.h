@@ -19,6 +19,10 @@ void content_fill(void *out, size_t len, uint64_t off, uint64_t seed);
  */
 int content_write(int fd, uint64_t off, uint64_t len, uint64_t seed);
 
+/** content_nocow() - chattr +C for an empty file: what is not shared is written in place; 0 or a
+ * negative errno, -EOPNOTSUPP where there is no such attribute */
+int content_nocow(int fd);
+
 /** content_pieces() - make @fd a file of @size with @count pieces of 4 KiB, as far apart as can
  * be; 0 or a negative errno, -EINVAL if they would touch */
 int content_pieces(int fd, uint64_t size, uint64_t count, uint64_t seed);

@@ -25,6 +25,8 @@ enum factor_kind {
 	  "pieces of 4K, far apart, that the source has; 0: no holes") \
 	X(FILES, "files", COUNT, 1, "", "how many sources are taken in turn") \
 	X(DIRTY, "dirty", SIZE, 0, "", "bytes of the source rewritten just before the call") \
+	X(CHATTR, "chattr", WORD, 0, "none nocow", \
+	  "attribute of source and copies; nocow: chattr +C, written in place unless shared") \
 	X(CACHE, "cache", WORD, 0, "warm cold", "is the source in the page cache?") \
 	X(DESTINATION, "destination", WORD, 0, "fresh existing shared", \
 	  "what the call writes over") \
@@ -51,8 +53,9 @@ enum factor { FACTOR_LIST(FACTOR_ENUM) FACTORS };
 
 #define FACTOR_BIT(id) (1U << F_##id)
 
-/* of F_CACHE, F_DESTINATION, F_DURABLE, F_OPEN, F_PASS, F_SOURCES, F_FOLDERS, F_FOREGROUND, F_NEAR,
- * F_IO */
+/* of F_CHATTR, F_CACHE, F_DESTINATION, F_DURABLE, F_OPEN, F_PASS, F_SOURCES, F_FOLDERS,
+ * F_FOREGROUND, F_NEAR, F_IO */
+enum { CHATTR_NONE, CHATTR_NOCOW };
 enum { CACHE_WARM, CACHE_COLD };
 enum { DESTINATION_FRESH, DESTINATION_EXISTING, DESTINATION_SHARED };
 enum { DURABLE_NONE, DURABLE_FSYNC, DURABLE_SYNCFS };

@@ -88,9 +88,10 @@ static int make_source(struct stand *stand, struct source *s)
 
 	if (fd < 0)
 		return fd;
-	if (s->wanted_extents)
+	ret = s->nocow ? content_nocow(fd) : 0;
+	if (!ret && s->wanted_extents)
 		ret = content_pieces(fd, s->size, s->wanted_extents, s->seed);
-	else
+	else if (!ret)
 		ret = content_write(fd, 0, s->size, s->seed);
 	if (!ret && fsync(fd))
 		ret = -errno;
@@ -110,29 +111,36 @@ static uint64_t source_bytes(uint64_t size, uint64_t extents)
 const struct source *stand_source(struct stand *stand, const struct cell *c, size_t index)
 {
 	const uint64_t size = c->value[F_SIZE], extents = c->value[F_EXTENTS];
+	const bool nocow = c->value[F_CHATTR] == CHATTR_NOCOW;
 	struct source *s;
 	int ret;
 
 	for (size_t i = 0; i < stand->sources; i++) {
 		const struct source *o = stand->source[i];
 
-		if (o->size == size && o->wanted_extents == extents && o->index == index)
+		if (o->size == size && o->wanted_extents == extents && o->nocow == nocow &&
+		    o->index == index)
 			return o;
 	}
 	if (!stand_room(stand, source_bytes(size, extents)))
 		return NULL;
 	s = calloc(1, sizeof(*s));
-	if (!s ||
-	    asprintf(&s->name, "source-%" PRIu64 "-%" PRIu64 "-%zu", size, extents, index) < 0)
+	if (!s || asprintf(&s->name, "source-%" PRIu64 "-%" PRIu64 "-%zu%s", size, extents, index,
+			   nocow ? "-nocow" : "") < 0)
 		abort();
 	s->size = size;
 	s->wanted_extents = extents;
 	s->index = index;
+	s->nocow = nocow;
 	s->seed = stand->seed + size * 31 + extents * 7 + index;
 	ret = make_source(stand, s);
 	if (ret) {
-		stand_refuse(stand, ret == -EINVAL ? "%s: so many pieces would touch" : "%s: %s",
-			     s->name, strerror(-ret));
+		if (nocow && ret == -EOPNOTSUPP)
+			stand_refuse(stand, "chattr +C: %s", strerror(-ret));
+		else
+			stand_refuse(stand, "%s: %s", s->name,
+				     ret == -EINVAL ? "so many pieces would touch"
+						    : strerror(-ret));
 		free(s->name);
 		free(s);
 		return NULL;
@@ -214,6 +222,9 @@ char *stand_make(struct stand *stand, const struct method *m, const struct sourc
 			 .to_name = name };
 	int ret = j.from < 0 ? j.from : j.to < 0 ? j.to : 0;
 
+	/* what one has and the other has not cannot be shared */
+	if (!ret && from->nocow)
+		ret = content_nocow(j.to);
 	if (!ret && m->flags & METHOD_DIRECT) {
 		j.from_direct = stand_open(stand, from->name, O_RDONLY | O_DIRECT);
 		j.to_direct = stand_open(stand, name, O_RDWR | O_DIRECT);

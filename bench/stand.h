@@ -59,6 +59,8 @@ struct source {
 	char *name;
 	uint64_t size, wanted_extents, extents, seed;
 	size_t index;
+	/** @nocow: with chattr +C, and so are copies that stand_make() makes */
+	bool nocow;
 };
 
 /** struct stand - see above; members are for stand.c and engine.c */

@@ -38,7 +38,9 @@ TINY = {
          "factors": {"size": "1M", "extents": [1, 8, 32]}},
     ],
     "cow": [{"experiment": "cow", "methods": ["clone", "rw-1M"], "samples": 4,
-             "factors": {"size": "256K", "pass": ["first", "second"]}}],
+             "factors": {"size": "256K", "pass": ["first", "second"]}},
+            {"experiment": "cow", "methods": ["clone", "rw-1M"], "samples": 20,
+             "factors": {"size": "256K", "chattr": ["nocow"], "pass": ["first", "second"]}}],
     "dedupe": [{"experiment": "dedupe", "methods": ["dedupe"], "samples": 8,
                 "factors": {"size": "512K", "chunk": "64K", "match": [0, 50, 100],
                             "destinations": [1, 2]}}],
@@ -53,7 +55,9 @@ TINY = {
                       "factors": {"size": "256K", "foreground": ["read", "write"],
                                   "on": ["other", "source"]}}],
     "aftermath": [{"experiment": "aftermath", "methods": ["clone", "rw-1M"], "samples": 10,
-                   "factors": {"size": "1M", "io": ["randwrite", "read"]}}],
+                   "factors": {"size": "1M", "io": ["randwrite", "read"]}},
+                  {"experiment": "aftermath", "methods": ["clone", "rw-1M"], "samples": 10,
+                   "factors": {"size": "1M", "chattr": ["nocow"], "io": ["randwrite", "read"]}}],
 }
 
 
@@ -122,7 +126,8 @@ def test_each_experiment_measures(tmp_path, fs, name):
     """Where data can be shared nothing is skipped, and what is said of each copy is true."""
     lines = on_fs(tmp_path, fs, TINY[name])
     skipped = {line["reason"] for line in lines if line.get("verdict") == "skip"}
-    assert skipped <= {"fio is not installed"}
+    assert skipped <= {"fio is not installed"} | (
+        {"chattr +C: Operation not supported"} if fs == "xfs" else set())
     for (_, metric), blocks in measured(lines).items():
         assert len(blocks) == 2 and [one["block"] for one in blocks] == [0, 1]
         for one in blocks:
@@ -211,6 +216,32 @@ def test_dedupe_counts(tmp_path):
             assert seen["deduped_bytes"] == equal * to * 65536
             assert seen["differs"] == (8 - equal) * to
             assert seen["shared_bytes"] == equal * 65536
+
+
+@needs_root
+def test_nocow_is_written_in_place(tmp_path):
+    """Of a file with chattr +C, btrfs writes elsewhere only what is shared."""
+    both = [{"experiment": "cow", "methods": ["clone", "rw-1M"], "samples": 20,
+             "factors": {"size": "256K", "chattr": ["none", "nocow"]}}]
+    found = measured(on_fs(tmp_path, "btrfs", both))
+    seen = {key: found[f"t/{method}[chattr={attribute}]", "time_ns"][0]["observed"]
+            for key in ("clone none", "clone nocow", "rw-1M none", "rw-1M nocow")
+            for method, attribute in [key.split()]}
+    assert found["t/clone[chattr=nocow]", "time_ns"][0]["factors"]["chattr"] == "nocow"
+    # of 64 blocks 20 were written: to new places, or not
+    assert seen["clone none"]["copied_bytes"] == seen["clone nocow"]["copied_bytes"] == 20 * 4096
+    assert seen["rw-1M none"]["extents"] > 10 > seen["rw-1M nocow"]["extents"]
+
+
+@needs_root
+@pytest.mark.parametrize("fs", ["xfs", "ext4", "tmpfs"])
+def test_nocow_is_skipped_elsewhere(tmp_path, fs):
+    """Not measured under a wrong name where there is no such attribute."""
+    parts = [{"experiment": "cow", "methods": ["rw-1M"], "samples": 2,
+              "factors": {"size": "256K", "chattr": "nocow"}}]
+    lines = on_fs(tmp_path, fs, parts, check=77)
+    reasons = [line["reason"] for line in lines if line.get("verdict") == "skip"]
+    assert reasons == ["chattr +C: Operation not supported"]
 
 
 @needs_root

@@ -116,7 +116,7 @@ static bool aftermath_measure(struct stand *stand, const struct cell *c)
 const struct experiment experiment_aftermath = {
 	.name = "aftermath",
 	.doc = "fio on a file that was cloned or copied",
-	.factors = FACTOR_BIT(SIZE) | FACTOR_BIT(WRITE) | FACTOR_BIT(IO),
+	.factors = FACTOR_BIT(SIZE) | FACTOR_BIT(CHATTR) | FACTOR_BIT(WRITE) | FACTOR_BIT(IO),
 	.methods = METHOD_COPY,
 	.program = "fio",
 	.bytes = aftermath_bytes,

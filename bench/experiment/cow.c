@@ -116,7 +116,7 @@ static bool cow_measure(struct stand *stand, const struct cell *c)
 const struct experiment experiment_cow = {
 	.name = "cow",
 	.doc = "a write to a copy, and fdatasync",
-	.factors = FACTOR_BIT(SIZE) | FACTOR_BIT(WRITE) | FACTOR_BIT(PASS),
+	.factors = FACTOR_BIT(SIZE) | FACTOR_BIT(CHATTR) | FACTOR_BIT(WRITE) | FACTOR_BIT(PASS),
 	.methods = METHOD_COPY,
 	.bytes = cow_bytes,
 	.measure = cow_measure,
