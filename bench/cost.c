@@ -117,6 +117,37 @@ static uint64_t threads_ns(struct cost_watch *w)
 	return sum;
 }
 
+/* What all CPUs have done, of /proc/stat, in its ticks; 0 if that is unknown. */
+static uint64_t machine_ns(void)
+{
+	unsigned long long user, nice, system, idle, wait, irq, soft;
+	FILE *f = fopen("/proc/stat", "re");
+	uint64_t ticks = 0;
+
+	if (f && fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle,
+			&wait, &irq, &soft) == 7)
+		ticks = user + nice + system + irq + soft;
+	if (f)
+		fclose(f);
+	return ticks * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+const char *cost_kernel_from(struct cost_watch *w)
+{
+	cost_threads(w);
+	return w->threads ? "schedstat" : machine_ns() ? "stat" : NULL;
+}
+
+static uint64_t kernel_ns(struct cost_watch *w, uint64_t ours)
+{
+	uint64_t all;
+
+	if (w->threads)
+		return threads_ns(w);
+	all = machine_ns();
+	return all > ours ? all - ours : 0;
+}
+
 static bool device_stat(const struct cost_watch *w, uint64_t field[STAT_FIELDS])
 {
 	char text[256], *at = text, *end;
@@ -146,8 +177,8 @@ void cost_now(struct cost_watch *w, struct cost *c)
 	getrusage(RUSAGE_CHILDREN, &children);
 	c->user_ns = ns(&self.ru_utime) + ns(&children.ru_utime);
 	c->system_ns = ns(&self.ru_stime) + ns(&children.ru_stime);
-	c->has_kernel = w->threads > 0;
-	c->kernel_ns = threads_ns(w);
+	c->kernel_ns = kernel_ns(w, c->user_ns + c->system_ns);
+	c->has_kernel = c->kernel_ns > 0;
 	c->has_device = device_stat(w, field);
 	if (c->has_device) {
 		c->read_bytes = field[STAT_READ_SECTORS] * SECTOR_BYTES;
@@ -162,7 +193,8 @@ struct cost cost_since(struct cost_watch *w, const struct cost *before)
 	cost_now(w, &c);
 	c.user_ns -= before->user_ns;
 	c.system_ns -= before->system_ns;
-	c.kernel_ns -= before->kernel_ns;
+	/* ticks of the machine may fall behind our own time */
+	c.kernel_ns -= c.kernel_ns > before->kernel_ns ? before->kernel_ns : c.kernel_ns;
 	c.read_bytes -= before->read_bytes;
 	c.write_bytes -= before->write_bytes;
 	return c;

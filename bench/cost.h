@@ -2,6 +2,11 @@
 /*
  * What calls cost beside time: CPU of this process and its children, of kernel threads, and bytes
  * that went to and from the device. What cannot be known is absent.
+ *
+ * Kernel threads are asked one by one. A cgroup of our own would not do: kworkers, which do the
+ * work, cannot be moved into one (PF_NO_SETAFFINITY: EINVAL), and io_uring's workers are threads of
+ * ours. Where kernel threads cannot be seen (a PID namespace, hidepid) what is left is all that the
+ * machine did but for us, in ticks.
  */
 #ifndef COWBELL_COST_H
 #define COWBELL_COST_H
@@ -34,6 +39,11 @@ void cost_close(struct cost_watch *w);
 
 /** cost_threads() - look for kernel threads that are new since the last time */
 void cost_threads(struct cost_watch *w);
+
+/** cost_kernel_from() - where the time of kernel threads comes from: "schedstat" of each, or the
+ * machine's "stat" less our own; NULL if it cannot be known
+ */
+const char *cost_kernel_from(struct cost_watch *w);
 
 /** cost_now() - the numbers now; cost_since() - the difference to an earlier time */
 void cost_now(struct cost_watch *w, struct cost *c);

@@ -83,7 +83,6 @@ static void run_block(struct work *w)
 	struct stand *stand = w->e->stand;
 
 	stand->block = w->blocks;
-	cost_threads(&stand->watch);
 	suite_order(w->s, stand->seed, w->blocks, w->order);
 	stand_quiet(stand);
 	for (size_t i = 0; i < w->s->cells; i++) {
@@ -93,6 +92,8 @@ static void run_block(struct work *w)
 		stand->order = (unsigned int)i;
 		if (w->skipped[w->order[i]])
 			continue;
+		/* kworkers come and go */
+		cost_threads(&stand->watch);
 		if (!c->part->experiment->measure(stand, c))
 			skip(w, c, stand->why);
 	}

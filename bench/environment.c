@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cost.h"
 #include "emit.h"
 #include "tick.h"
 #include "tool.h"
@@ -183,6 +184,18 @@ static json_t *tools(void)
 	return o;
 }
 
+static void put_kernel_time(json_t *o)
+{
+	struct cost_watch w;
+	const char *from;
+
+	cost_open(&w, "");
+	from = cost_kernel_from(&w);
+	if (from)
+		put_text(o, "kernel_thread_time", from);
+	cost_close(&w);
+}
+
 json_t *environment_json(const struct probe *p, bool dedicated)
 {
 	json_t *o = json_object(), *d = device(p->device);
@@ -198,5 +211,6 @@ json_t *environment_json(const struct probe *p, bool dedicated)
 	if (first_line("/proc/cmdline", text, sizeof(text)))
 		put_text(o, "kernel_command_line", text);
 	put_file(o, "load", "/proc/loadavg");
+	put_kernel_time(o);
 	return o;
 }

@@ -273,6 +273,25 @@ def test_wrong_copy_is_found(tmp_path):
         assert all(one["observed"]["verified"] != wrong for one in blocks)
 
 
+@needs_root
+@pytest.mark.parametrize("wrap, source", [
+    ((), "schedstat"),
+    # where no kernel thread can be seen
+    (("unshare", "--pid", "--fork", "--mount-proc"), "stat"),
+])
+def test_time_of_kernel_threads(tmp_path, wrap, source):
+    """Writing back through a loop device keeps kworkers busy; whose time it is is recorded."""
+    parts = [{"experiment": "copy", "methods": ["rw-256K"], "samples": 3,
+              "factors": {"size": "32M", "durable": "fsync"}}]
+    lines = on_fs(tmp_path, "xfs", parts, env=wrap)
+    assert lines[0]["environment"]["kernel_thread_time"] == source
+    seen = [one["observed"] for one in measured(lines)["t/rw-256K", "time_ns"]]
+    times = [one["kernel_thread_ns"] for one in seen]
+    assert max(times) > 1000000
+    # not more than two seconds of each CPU for what takes a tenth
+    assert max(times) < 2e9 * os.cpu_count()
+
+
 def test_seed_repeats_the_order(tmp_path):
     """The same seed measures in the same order, another one in another."""
     parts = [{"experiment": "copy", "methods": ["empty", "rw-4K", "rw-1M"], "samples": 1,
