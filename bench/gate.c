@@ -10,6 +10,7 @@
 
 #include "alike.h"
 #include "cmd.h"
+#include "drift.h"
 #include "opts.h"
 #include "results.h"
 #include "spawn.h"
@@ -24,7 +25,7 @@ enum gate_exit {
 };
 
 #define SIGNAL_BASE 128
-#define FILES_MAX   200
+#define FILES_MAX   DRIFT_FILES
 #define ERROR_RATE  0.01
 
 /** struct gate - the command line, and what the ends showed */
@@ -40,6 +41,8 @@ struct gate {
 	/** @higher: more is better, so logs are negated */
 	bool higher;
 	struct stat_gate test;
+	/** @drift: is the machine the one that it was? */
+	struct drift drift;
 	/** @folder: for results of the command; @json, @log: in it */
 	char *folder, *json, *log;
 	/** @spent_s: in runs so far; @longest_s: of them; @sum: of the logs of the values */
@@ -84,15 +87,9 @@ static int choose_metric(struct gate *g)
 /* The log of what a file says of the metric, as cost; false if it says nothing. */
 static bool value_of(const struct gate *g, const struct results *r, double *out)
 {
-	const struct metric *c = results_find(r, g->metric);
-	struct stat_unit unit;
 	double median;
 
-	if (!c || !c->count)
-		return false;
-	unit = (struct stat_unit){ c->blocks, c->count };
-	median = stat_unit_median(&unit);
-	if (!(median > 0))
+	if (!results_median(r, g->metric, &median))
 		return false;
 	*out = g->higher ? -log(median) : log(median);
 	return true;
@@ -122,8 +119,9 @@ static int check_alike(const struct gate *g, const struct results *r)
 }
 
 /* The values of the files of an end; an exit code. */
-static int read_end(struct gate *g, const struct words *paths, const char *which, double *values)
+static int read_end(struct gate *g, const struct words *paths, int end, double *values)
 {
+	const char *which = end ? "bad" : "good";
 	char why[1024];
 	int exit_code = GATE_GOOD;
 
@@ -139,9 +137,23 @@ static int read_end(struct gate *g, const struct words *paths, const char *which
 			exit_code = give_up(GATE_ABORT, "%s has no %s", paths->item[i], g->metric);
 		else
 			exit_code = check_alike(g, &r);
+		if (exit_code == GATE_GOOD)
+			drift_end(&g->drift, end, &r);
 		results_free(&r);
 	}
 	return exit_code;
+}
+
+/* Says which reference row is of no use, and why. */
+static void calibrate_drift(struct gate *g)
+{
+	const char *differs = drift_bound(&g->drift, g->test.bad - g->test.good);
+
+	if (differs)
+		fprintf(stderr,
+			"cowbell gate: note: %s differs between the ends, by the kernel or as the "
+			"machine changed; it is not looked at\n",
+			differs);
 }
 
 static int calibrate(struct gate *g)
@@ -154,10 +166,11 @@ static int calibrate(struct gate *g)
 	if (!results_read(&g->first, g->good.item[0], false, why, sizeof(why)))
 		return give_up(GATE_ABORT, "%s", why);
 	exit_code = choose_metric(g);
+	drift_start(&g->drift, &g->first);
 	if (exit_code == GATE_GOOD)
-		exit_code = read_end(g, &g->good, "good", good);
+		exit_code = read_end(g, &g->good, 0, good);
 	if (exit_code == GATE_GOOD)
-		exit_code = read_end(g, &g->bad, "bad", bad);
+		exit_code = read_end(g, &g->bad, 1, bad);
 	if (exit_code != GATE_GOOD)
 		return exit_code;
 	told = stat_gate_start(&g->test, good, g->good.count, bad, g->bad.count, ERROR_RATE);
@@ -175,6 +188,7 @@ static int calibrate(struct gate *g)
 	if (apart < g->threshold / 100)
 		return give_up(GATE_ABORT, "the bad end is worse by %.1f%%, less than --threshold",
 			       apart * 100);
+	calibrate_drift(g);
 	return GATE_GOOD;
 }
 
@@ -213,6 +227,8 @@ static int take_results(struct gate *g, double *value)
 		exit_code = check_alike(g, &r);
 	if (exit_code == GATE_GOOD && !value_of(g, &r, value))
 		exit_code = give_up(GATE_SKIP, "this revision has no %s", g->metric);
+	if (exit_code == GATE_GOOD)
+		drift_step(&g->drift, &r);
 	results_free(&r);
 	return exit_code;
 }
@@ -239,6 +255,39 @@ static double shown(const struct gate *g, double cost)
 	return exp(g->higher ? -cost : cost);
 }
 
+/* Is what was measured that of the machine of the ends? An exit code. */
+static int check_drift(struct gate *g, size_t *rows)
+{
+	const struct drift_row *row = drift_found(&g->drift, rows);
+	char text[512];
+
+	if (!row)
+		return GATE_GOOD;
+	snprintf(text, sizeof(text),
+		 "the machine is not as it was when the ends were measured: %s is %.6g, and "
+		 "may be from %.6g to %.6g",
+		 row->name, exp(row->middle), exp(row->low), exp(row->high));
+	if (!g->force)
+		return give_up(GATE_SKIP, "%s (see --force)", text);
+	fprintf(stderr, "cowbell gate: note: %s\n", text);
+	return GATE_GOOD;
+}
+
+static int answer(struct gate *g, enum stat_end end)
+{
+	size_t rows;
+	const int exit_code = check_drift(g, &rows);
+
+	if (exit_code != GATE_GOOD)
+		return exit_code;
+	printf("%s: %s is %.6g (good %.6g, bad %.6g); %zu runs, %.1f s, %zu reference rows looked "
+	       "at\n",
+	       end == STAT_BAD ? "bad" : "good", g->metric,
+	       shown(g, g->sum / (double)g->test.count), shown(g, g->test.good),
+	       shown(g, g->test.bad), g->test.count, g->spent_s, rows);
+	return end == STAT_BAD ? GATE_BAD : GATE_GOOD;
+}
+
 static int measure(struct gate *g)
 {
 	enum stat_end end = STAT_UNDECIDED;
@@ -256,11 +305,7 @@ static int measure(struct gate *g)
 		g->sum += value;
 		end = stat_gate_step(&g->test, value);
 	}
-	printf("%s: %s is %.6g (good %.6g, bad %.6g); %zu runs, %.1f s\n",
-	       end == STAT_BAD ? "bad" : "good", g->metric,
-	       shown(g, g->sum / (double)g->test.count), shown(g, g->test.good),
-	       shown(g, g->test.bad), g->test.count, g->spent_s);
-	return end == STAT_BAD ? GATE_BAD : GATE_GOOD;
+	return answer(g, end);
 }
 
 static bool make_folder(struct gate *g)
@@ -290,8 +335,9 @@ static void usage(const struct opt *opts)
 	     "Runs CMD, which writes results of `cowbell bench` to {json}, or $COWBELL_JSON, again "
 	     "and\nagain until it is clear to which end it belongs.\n");
 	opts_help(opts);
-	puts("\nExit codes, for git bisect run: 0 good, 1 bad, 125 cannot tell or CMD failed,\n"
-	     "200 abort: unfit files, another machine, a harness error.");
+	puts("\nExit codes, for git bisect run: 0 good, 1 bad, 125 cannot tell, CMD failed,\n"
+	     "or the machine has changed; 200 abort: unfit files, another machine, a harness "
+	     "error.");
 }
 
 int cmd_gate(int argc, char **argv)

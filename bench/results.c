@@ -335,6 +335,17 @@ const struct metric *results_find(const struct results *r, const char *name)
 	return index ? &r->metrics[json_integer_value(index)] : NULL;
 }
 
+bool results_median(const struct results *r, const char *name, double *out)
+{
+	const struct metric *m = results_find(r, name);
+	const struct stat_unit unit = { m ? m->blocks : NULL, m ? m->count : 0 };
+
+	if (!unit.n)
+		return false;
+	*out = stat_unit_median(&unit);
+	return *out > 0;
+}
+
 bool results_named(const char *name, const char *pattern)
 {
 	const char *p = pattern, *n = name, *star = NULL, *resume = NULL;

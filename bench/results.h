@@ -68,6 +68,10 @@ bool results_read(struct results *r, const char *path, bool partial, char *why, 
 /** results_find() - the cell of that name, NULL if there is none */
 const struct metric *results_find(const struct results *r, const char *name);
 
+/** results_median() - of a metric, over its blocks' medians; false if it was not measured, or is 0
+ */
+bool results_median(const struct results *r, const char *name, double *out);
+
 /**
  * results_named() - does a name of a metric, as in struct metric, match a pattern?
  * @pattern: of the whole name, or of the part before the space; * and ? are special, brackets not

@@ -48,8 +48,9 @@ def write_lines(path, lines):
 
 
 def write_run(path, seed, median=10000, run_noise=0.01, start=0, names=("paths/clone[size=4K]",),
-              blocks=3, run=None, **changes):
-    """A whole file of some blocks; noise of samples is 3%."""
+              blocks=3, run=None, reference=None, **changes):
+    """A whole file of some blocks; noise of samples is 3%. With a reference row, if its median is
+    given."""
     rng = random.Random(seed)
     lines = [run_line(start, **(run or {}))]
     for name in names:
@@ -57,6 +58,10 @@ def write_run(path, seed, median=10000, run_noise=0.01, start=0, names=("paths/c
         for block in range(blocks):
             samples = [int(middle * math.exp(rng.gauss(0, 0.03))) for _ in range(15)]
             lines.append(bench_line(name, block=block, samples=samples, **changes))
+    for block in range(blocks if reference else 0):
+        samples = [int(reference * math.exp(rng.gauss(0, 0.02))) for _ in range(15)]
+        lines.append(bench_line("paths/getppid", role="reference", block=block, samples=samples,
+                                observed=None))
     return write_lines(path, [*lines, END])
 
 

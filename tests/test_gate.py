@@ -15,7 +15,8 @@ from bench_files import COWBELL, TOP, cowbell, write_run, write_side
 FAKE = f"""import os, pathlib, sys, time
 sys.path.insert(0, {str(TOP / "tests")!r})
 from bench_files import write_run
-write_run(pathlib.Path(sys.argv[2]), time.monotonic_ns(), float(sys.argv[1]))
+write_run(pathlib.Path(sys.argv[2]), time.monotonic_ns(),
+          reference=float(os.environ.get("REFERENCE", 0)), median=float(sys.argv[1]))
 """
 METRIC = "paths/clone[size=4K] time_ns"
 
@@ -121,6 +122,58 @@ def test_a_machine_that_is_another(tmp_path, gate):
     done = gate(10000)
     assert done.returncode == 200 and "machine.cpus: 2" in done.stderr
     assert gate(10000, options=["--force"]).returncode == 0
+
+
+@pytest.fixture
+def drifting(tmp_path, gate, monkeypatch):
+    """The gate with ends that have a reference row, and a step that has one."""
+    def run(median, reference, *options, at_good=1000, at_bad=1000, clock=None):
+        more = {"run": {"environment": {"clock": {"least_step_ns": clock}}}} if clock else {}
+        ends = {"good": write_side(tmp_path, "g", 4, 10000, reference=at_good, **more),
+                "bad": write_side(tmp_path, "b", 4, 11000, reference=at_bad, **more)}
+        monkeypatch.setenv("REFERENCE", str(reference))
+        return gate(median, options=options, **ends)
+    return run
+
+
+@pytest.mark.parametrize("median, reference, status", [
+    (10000, 1000, 0), (11000, 1000, 1), (11000, 1020, 1),
+    # what looks bad is the machine; and what looks good may be
+    (11000, 1300, 125), (10000, 800, 125),
+])
+def test_a_machine_that_changed(drifting, median, reference, status):
+    done = drifting(median, reference)
+    assert done.returncode == status, done.stderr
+    if status == 125:
+        assert "the machine is not as it was when the ends were measured" in done.stderr
+        assert "paths/getppid time_ns is " in done.stderr and done.stdout == ""
+        assert done.stderr.endswith(": skip\n")
+    else:
+        assert done.stderr == "" and "1 reference rows looked at" in done.stdout
+
+
+def test_a_changed_machine_by_force(drifting):
+    done = drifting(11000, 1300, "--force")
+    assert done.returncode == 1 and "note: the machine is not as it was" in done.stderr
+
+
+def test_a_reference_row_that_is_itself_under_test(drifting):
+    """If the ends differ in it, a step may have it as it likes."""
+    for median, status in (10000, 0), (11000, 1):
+        done = drifting(median, 2000, at_bad=1300)
+        assert done.returncode == status
+        assert "paths/getppid time_ns differs between the ends" in done.stderr
+        assert "0 reference rows looked at" in done.stdout
+
+
+def test_drift_of_a_step_of_the_clock_is_none(drifting):
+    assert drifting(11000, 150, at_good=140, at_bad=140).returncode == 125
+    assert drifting(11000, 150, at_good=140, at_bad=140, clock=10).returncode == 1
+
+
+def test_without_reference_rows_drift_is_not_looked_for(drifting):
+    done = drifting(11000, 0)
+    assert done.returncode == 1 and "0 reference rows looked at" in done.stdout
 
 
 def test_a_revision_without_the_metric(tmp_path, gate):
