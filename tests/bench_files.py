@@ -12,7 +12,8 @@ import subprocess
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
-COWBELL = TOP / os.environ.get("COWBELL_BUILD", "build") / "cowbell"
+BUILD = TOP / os.environ.get("COWBELL_BUILD", "build")
+COWBELL = Path(os.environ.get("COWBELL", BUILD / "cowbell")).absolute()
 
 
 def run_line(start=0, **changes):

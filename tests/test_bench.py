@@ -64,7 +64,7 @@ TINY = {
 def suite(folder, name, parts, **more):
     """Write a suite file; its path."""
     path = folder / f"{name}.json"
-    path.write_text(json.dumps({"measures": "a test", "why": ["test"], "blocks": 2, "time_s": 20,
+    path.write_text(json.dumps({"measures": "a test", "why": ["test"], "blocks": 2, "time_s": 120,
                                 "parts": parts} | more))
     return path
 
