@@ -273,6 +273,17 @@ def test_wrong_copy_is_found(tmp_path):
         assert all(one["observed"]["verified"] != wrong for one in blocks)
 
 
+def test_the_background_runs_at_least_once(tmp_path):
+    """A foreground that is done at once: what is verified after was copied nevertheless."""
+    out = tmp_path / "out.jsonl"
+    parts = [{"experiment": "interference", "methods": ["rw-4K", "rw-1M"], "samples": 1,
+              "factors": {"size": "64K", "rate": 100000}}]
+    bench("--dir", tmp_path, "--quiet", "--json", out, suite(tmp_path, "t", parts, blocks=10),
+          check=0)
+    for blocks in measured(read(out)).values():
+        assert all(one["observed"]["background_calls"] >= 1 for one in blocks)
+
+
 @needs_root
 @pytest.mark.parametrize("wrap, source", [
     ((), "schedstat"),
