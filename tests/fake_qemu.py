@@ -79,6 +79,8 @@ def main():
                 if number == kernel.get("panic", -1):
                     port["console"].write(b"[    1.000000] Kernel panic - not syncing: sysrq\n")
                     return
+                if number == kernel.get("stops", -1):
+                    return
                 file.write(json.dumps(line) + "\n")
                 file.flush()
     if "damage" in kernel:
