@@ -19,7 +19,7 @@ from cowbell.bisect_case import judge
 from cowbell.bisect_rounds import chance_of_at_least, rate_at_least, rounds_needed
 from cowbell.bisect_search import UNTOLD, UNTRIED
 from cowbell.tools import find_tool
-from run_place import COWBELL, TOP, wait_for
+from run_place import COWBELL, TOP, mounted, wait_for
 
 BISECT = TOP / "harness/runner/cowbell-bisect"
 CASE = "errno/overlap-in-one-file"
@@ -500,6 +500,15 @@ def test_keep_keeps_what_a_step_left(lab):
         assert "fail" in (folder / "results.jsonl").read_text()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("command", ["cat /dev/zero >tree/file", "cat /dev/zero >tree/file; true"])
+def test_a_full_disk_aborts(lab, command):
+    with mounted(lab.top / "tree", "tmpfs", "size=4M"):
+        done = lab.step(PASS, "--build", command, "--tree", "tree", "--keep", "tree/kept")
+    assert done.returncode == 200 and len(done.err.splitlines()) == 2
+    assert "No space left on device" in done.err
+
+
 GATE = ["--case", "", "--bench", "extents", "--metric", "clone*"]
 
 
@@ -572,10 +581,12 @@ def alive(pid):
     return True
 
 
+@pytest.mark.parametrize("verb", [["step", "--kernel", "6.1-test"],
+                                  ["kernels", "--good", "6.1", "--bad", "6.2", "--cached"]])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_guest_too(lab, number):
-    lab.kernel("6.1", {"rounds": [[]], "hangs": True})
-    process = lab.start("step", "--kernel", "6.1-test", "--case", POINT, "--fs", "xfs")
+def test_a_signal_ends_the_guest_too(lab, verb, number):
+    lab.row({"rounds": [[]], "hangs": True}, PASS)
+    process = lab.start(*verb, "--case", POINT, "--fs", "xfs")
     boots = lab.top / "boots"
     wait_for(lambda: boots.exists() and boots.read_text())
     guest = int(boots.read_text().split()[0])
