@@ -64,7 +64,7 @@ TINY = {
 def suite(folder, name, parts, **more):
     """Write a suite file; its path."""
     path = folder / f"{name}.json"
-    path.write_text(json.dumps({"measures": "a test", "why": ["test"], "blocks": 2, "time_s": 20,
+    path.write_text(json.dumps({"measures": "a test", "why": ["test"], "blocks": 2, "time_s": 120,
                                 "parts": parts} | more))
     return path
 
@@ -160,8 +160,10 @@ def test_cloners_have_folders_of_their_own(tmp_path, folders):
     wanted = {f"folder-{i}" for i in range(3)} if folders == "own" else {""}
     seen, deadline = set(), time.monotonic() + 30
     while time.monotonic() < deadline and not wanted <= seen:
-        for where in folder.glob("*/copy-*"), folder.glob("*/*/copy-*"):
-            seen |= {"/".join(path.relative_to(folder).parts[1:-1]) for path in where}
+        # what is walked through is made and removed at the same time, and os.walk knows
+        for at, _, names in os.walk(folder):
+            if any(name.startswith("copy-") for name in names):
+                seen.add("/".join(Path(at).relative_to(folder).parts[1:]))
     child.send_signal(signal.SIGINT)
     assert child.wait(timeout=30) == 130
     assert seen == wanted
@@ -269,6 +271,17 @@ def test_wrong_copy_is_found(tmp_path):
         wrong = name == "t/clone"
         assert all(("content-differs" in one["flags"]) == wrong for one in blocks)
         assert all(one["observed"]["verified"] != wrong for one in blocks)
+
+
+def test_the_background_runs_at_least_once(tmp_path):
+    """A foreground that is done at once: what is verified after was copied nevertheless."""
+    out = tmp_path / "out.jsonl"
+    parts = [{"experiment": "interference", "methods": ["rw-4K", "rw-1M"], "samples": 1,
+              "factors": {"size": "64K", "rate": 100000}}]
+    bench("--dir", tmp_path, "--quiet", "--json", out, suite(tmp_path, "t", parts, blocks=10),
+          check=0)
+    for blocks in measured(read(out)).values():
+        assert all(one["observed"]["background_calls"] >= 1 for one in blocks)
 
 
 @needs_root

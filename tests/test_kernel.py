@@ -26,7 +26,8 @@ COMMAND = TOP / "harness" / "runner" / "cowbell-kernel"
 NOBODY = 65534
 
 needs_apt = pytest.mark.skipif(
-    not all(map(tools.find_tool, ("apt-get", "dpkg-deb", "gpg", "gpgconf", "depmod"))),
+    not all(map(tools.find_tool, ("apt-get", "dpkg-deb", "gpg", "gpg-agent", "gpgconf",
+                                       "depmod"))),
     reason="making an archive needs apt, dpkg-deb, gpg and depmod")
 
 
@@ -328,6 +329,8 @@ def test_a_built_tree(tmp_path, cache):
         found.append(kernel)
     # The last build's modules may still be in use, those before it are gone.
     assert [kernel.image.exists() for kernel in (builtin, *found)] == [False, True, True]
+    os.utime(tree / "b.ko", (1, 1))
+    assert kernels.find_kernel(str(tree)).modules != kernel.modules
     assert kernel.version < version_of("6.19") and kernel.origin == "tree"
     assert kernels.cached() == {}
 
@@ -444,21 +447,30 @@ class Archive:
 
 def gpg(home, *arguments):
     """Run gpg with the keys of this test alone."""
-    subprocess.run(["gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", "",
-                    "--pinentry-mode", "loopback", *arguments], check=True)
+    subprocess.run(["gpg", "--homedir", home, "--no-autostart", "--batch", "--quiet",
+                    "--passphrase", "", "--pinentry-mode", "loopback", *arguments], check=True)
 
 
 @pytest.fixture(name="gpg_home", scope="session")
 def fixture_gpg_home():
     """A key to sign archives with, and where its public half is. Sockets need a short path."""
+    parent = os.getpid()
     with tempfile.TemporaryDirectory(prefix="gpg-") as home:
+        # Started by gpg itself, it would outlive a test that is killed.
+        agent = subprocess.Popen(
+            ["gpg-agent", "--homedir", home, "--quiet", "--daemon", "--no-detach"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: kernel.die_with_parent(parent, signal.SIGTERM))
         try:
+            socket = tools.run_tool("gpgconf", "--homedir", home, "--list-dirs", "agent-socket")
+            assert kernel.wait_until(Path(socket.strip()).exists, 20)
             gpg(home, "--quick-generate-key", "archive@example", "ed25519", "sign", "never")
             gpg(home, "--export", "-o", f"{home}/public.gpg")
             os.chmod(f"{home}/public.gpg", 0o644)
             yield home
         finally:
-            subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+            agent.terminate()
+            agent.wait()
 
 
 @pytest.fixture(name="archive")

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class GuestPytest(Pytest):
 
     def options(self, *more):
         """Options that are the same in all tests."""
-        return ("--kernel", VERSION, "--results", str(self.results), *more)
+        return ("--kernel", VERSION, f"--results={self.results}", *more)
 
     def lines(self, name):
         """The result file of a filesystem."""
@@ -195,25 +196,44 @@ def test_markers_choose_kernels(expression, count, tmp_path):
     assert len(names(done)) == count
 
 
-def test_without_qemu_all_of_a_guest_is_skipped(tmp_path):
+@pytest.fixture(name="without_qemu")
+def fixture_without_qemu(tmp_path):
+    """A pytest that finds no QEMU."""
+    found = vm.find_tool(vm.QEMU)
+    if found and Path(found).parent.name == "sbin":
+        pytest.skip("QEMU is among the tools of the administrator")
     run = Pytest(tmp_path)
     run.environment["PATH"] = str(tmp_path)
-    if vm.find_tool(vm.QEMU) and Path(vm.find_tool(vm.QEMU)).parent.name == "sbin":
-        pytest.skip("QEMU is among the tools of the administrator")
     run.driver = tmp_path / "driver"
     # Without a PATH, env finds no Python.
-    run.driver.write_text(f"#!/bin/sh\nexec {subprocess.sys.executable} {FAKE} \"$@\"\n")
+    run.driver.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
     run.driver.chmod(0o755)
-    done = run("--kernel", "6.12", "--fs", "xfs", "-k", "pass and not xpass")
+    return run
+
+
+def test_without_qemu_all_of_a_guest_is_skipped(without_qemu):
+    done = without_qemu("--kernel", "6.12", "--fs", "xfs", "-k", "pass and not xpass")
     assert done.returncode == 0
     assert "SKIPPED [3] 6.12/xfs: qemu-system-x86_64 is not installed (package " in done.stdout
+
+
+def test_workers_keep_a_guest_together(without_qemu):
+    pytest.importorskip("xdist")
+    done = without_qemu("--kernel", "5.10,6.12", "--fs", "xfs,ext4", "-n", "2", "-v")
+    workers = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("[gw") and "SKIPPED" in line:
+            workers.setdefault(line.split()[-1].partition("/")[0], set()).add(line[:5])
+    assert sorted(workers) == ["5.10", "6.12"], done.stdout
+    assert all(len(found) == 1 for found in workers.values())
+    assert f"{4 * 9} skipped" in done.stdout
 
 
 @pytest.mark.parametrize("options, message", [
     (("--kernel", "host,6.1"), "--kernel host,6.1: nothing is run on it without --fs"),
     (("--kernel", "/nowhere/vmlinuz", "--fs", "xfs"), "/nowhere/vmlinuz: No such file"),
-    (("--kernel", "IMAGE", "--fs", "xfs", "-n", "2", "--dist", "loadscope"),
-     "--dist loadscope would tear the filesystems of a guest apart"),
+    (("--kernel=IMAGE", "--fs", "xfs", "-n", "2", "--dist", "loadfile"),
+     "--dist loadfile would tear the filesystems of a guest apart"),
 ])
 def test_usage_errors(options, message, tmp_path):
     pytest.importorskip("xdist")
@@ -221,12 +241,3 @@ def test_usage_errors(options, message, tmp_path):
     done = Pytest(tmp_path)(*(word.replace("IMAGE", image) for word in options))
     assert done.returncode == 4
     assert message in done.stderr
-
-
-def test_workers_keep_a_guest_together(tmp_path):
-    pytest.importorskip("xdist")
-    run = Pytest(tmp_path)
-    run.environment["PATH"] = f"{tmp_path}:/bin"
-    done = run("--kernel", str(fake_image(tmp_path)), "--fs", "xfs,ext4", "-n", "2",
-               "--collect-only", "-q")
-    assert done.returncode == 0

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@ struct noise {
 	const struct method *method;
 	struct job job;
 	pthread_t thread;
+	/** @begun: from here on it disturbs */
+	sem_t begun;
 	atomic_bool stop;
 	uint64_t calls;
 	int err;
@@ -50,7 +53,9 @@ static void *make_noise(void *arg)
 
 	if (m->open && !state)
 		n->err = -errno;
-	while (!n->err && !atomic_load(&n->stop)) {
+	sem_post(&n->begun);
+	/* once at least, or there is nothing to verify */
+	while (!n->err && (!n->calls || !atomic_load(&n->stop))) {
 		/* what is deduplicated has to stay */
 		if (m->kind == METHOD_COPY &&
 		    (ftruncate(n->job.to, 0) || lseek(n->job.to, 0, SEEK_SET) < 0))
@@ -114,12 +119,18 @@ static bool run_both(struct stand *stand, struct noise *n, struct figure *f, str
 
 	stand_quiet(stand);
 	cost_now(&stand->watch, &before);
-	if (n->method->kind != METHOD_REFERENCE && pthread_create(&n->thread, NULL, make_noise, n))
-		return stand_refuse(stand, "cannot start a thread");
+	if (n->method->kind != METHOD_REFERENCE) {
+		if (sem_init(&n->begun, 0, 0) || pthread_create(&n->thread, NULL, make_noise, n))
+			return stand_refuse(stand, "cannot start a thread");
+		while (sem_wait(&n->begun) && errno == EINTR)
+			;
+	}
 	ret = operate(stand, f, m);
 	atomic_store(&n->stop, true);
-	if (n->method->kind != METHOD_REFERENCE)
+	if (n->method->kind != METHOD_REFERENCE) {
 		pthread_join(n->thread, NULL);
+		sem_destroy(&n->begun);
+	}
 	m->cost = cost_since(&stand->watch, &before);
 	m->has_cost = true;
 	m->observed = json_pack("{s:I,s:I}", "background_calls", (json_int_t)n->calls,

@@ -37,7 +37,8 @@ static int call(void *arg)
 	return 125;
 }
 
-int hook_run(const char *const *hooks, const char *name, const char *dir, const char *dir2)
+int hook_run(const char *const *hooks, const char *name, const char *dir, const char *dir2,
+	     unsigned int timeout_s)
 {
 	struct hook_call h = { .dir = dir, .dir2 = dir2 };
 	size_t len = strlen(name);
@@ -48,7 +49,7 @@ int hook_run(const char *const *hooks, const char *name, const char *dir, const 
 			h.command = *hooks + len + 1;
 	if (!h.command)
 		return -ENOENT;
-	ret = helper_run(call, &h, HOOK_S, -1);
+	ret = helper_run(call, &h, timeout_s > HOOK_S ? timeout_s : HOOK_S, -1);
 	if (ret)
 		fprintf(stderr, "cowbell: hook %s: %s\n", name,
 			ret > 0 ? "its command failed" : strerror(-ret));

@@ -331,7 +331,8 @@ static void serve_hook(struct loop *l, struct slot *slot)
 		workdir_drop(s->dir);
 		if (s->dir2)
 			workdir_drop(s->dir2);
-		answer = hook_run(s->hooks, name, s->dir->dir, s->dir2 ? s->dir2->dir : NULL);
+		answer = hook_run(s->hooks, name, s->dir->dir, s->dir2 ? s->dir2->dir : NULL,
+				  s->timeout_s);
 		ret = workdir_again(s->dir);
 		if (!ret && s->dir2)
 			ret = workdir_again(s->dir2);

@@ -5,10 +5,11 @@ An object says how a filesystem is made, mounted, checked and taken down in a Pl
 where that is and who cleans up after a killed run. The objects themselves are in filesystems.py.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Iterator
 
 from . import kernel
 from .tools import RunnerError, find_tool, run_tool, try_tool
@@ -111,6 +112,8 @@ class ImageFilesystem(Filesystem):
     least_bytes: int = 0
     # Each in turn: (file that says that the kernel can, mount option).
     choices: tuple[tuple[str, str], ...] = ()
+    # Whether mkfs and fsck open it with O_DIRECT, which not every place for an image offers.
+    direct: bool = False
 
     def missing(self) -> str:
         return why_not(kernel_lacks(self.type), tools_lacking(self.mkfs[0], self.fsck[0])) or \
@@ -124,7 +127,8 @@ class ImageFilesystem(Filesystem):
     def make(self, place: Place) -> None:
         with place.image.open("xb") as image:
             image.truncate(place.size_bytes)
-        run_tool(*self.mkfs, str(place.image))
+        with self.opened(place) as path:
+            run_tool(*self.mkfs, path)
         place.directory.mkdir()
 
     def mount(self, place: Place) -> None:
@@ -137,8 +141,21 @@ class ImageFilesystem(Filesystem):
         options = ",".join(("loop", *self.options, *self.chosen()))
         run_tool("mount", "-t", self.type, "-o", options, str(place.image), str(point))
 
+    @contextlib.contextmanager
+    def opened(self, place: Place) -> Iterator[str]:
+        """The path that mkfs and fsck are given. Raises RunnerError."""
+        if not self.direct:
+            yield str(place.image)
+            return
+        device = run_tool("losetup", "--find", "--show", str(place.image)).strip()
+        try:
+            yield device
+        finally:
+            run_tool("losetup", "--detach", device)
+
     def check(self, place: Place) -> str:
-        done = try_tool(*self.fsck, str(place.image))
+        with self.opened(place) as path:
+            done = try_tool(*self.fsck, path)
         return f"$ {' '.join(self.fsck)}\n{done.stdout}" if done.returncode else ""
 
 

@@ -52,7 +52,7 @@ class NetworkFilesystem(Filesystem):
         raise NotImplementedError
 
     def remount(self, place: Place) -> None:
-        """Unmount the clients' mounts and mount them again; the server stays. Raises RunnerError."""
+        """Unmount what clients mounted and mount it again; the server stays. Raises RunnerError."""
         for point in (place.view, place.directory):
             kernel.unmount_below(point)
         self.mount_all(place)

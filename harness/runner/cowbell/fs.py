@@ -192,7 +192,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(words[:split])
     args.command = words[split + 1:]
     args.hooks = {name: getattr(args, name) for name in HOOKS if getattr(args, name)}
-    if not args.list and not args.serve and not args.hooks and not (args.filesystem and args.command):
+    wanted = args.list or args.serve or args.hooks or (args.filesystem and args.command)
+    if not wanted:
         raise UsageError("a filesystem and a command are needed: cowbell fs xfs -- ls {dir}")
     return args
 

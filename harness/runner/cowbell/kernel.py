@@ -238,6 +238,15 @@ def find_processes(name: str) -> list[int]:
     return [process.pid for process in all_processes() if process.name == name[:15]]
 
 
+def is_ending(pid: int) -> bool:
+    """Whether a process is past its end but not gone: the last one in a namespace unmounts."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return status not in "ZX" and not namespace_of(pid)
+
+
 def end_process(pid: int, belongs: Callable[[], bool], number: int = signal.SIGKILL) -> None:
     """Send a process a signal if it still belongs; its number cannot pass to another meanwhile."""
     try:
@@ -285,5 +294,5 @@ def end_namespace(namespace: str, folder: Path) -> None:
             thaw(f"/proc/{pid}/root{point}")
     for pid in members:
         end_process(pid, lambda pid=pid: is_member(pid))
-    if not wait_until(lambda: not any(is_member(pid) for pid in members)):
+    if not wait_until(lambda: not any(is_member(pid) or is_ending(pid) for pid in members)):
         raise RunnerError("a process that uses it cannot be ended")

@@ -224,7 +224,8 @@ class MatrixItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where pytest says that the item is: there is no source file to point to."""
-        return self.config.rootpath, None, self.nodeid
+        # The end of an item's id would be taken for Python, with dots for "::".
+        return self.config.rootpath, None, f"{self.place.name}: {self.name}"
 
 
 class PointItem(MatrixItem):
@@ -357,6 +358,24 @@ class Matrix:
         """Tell a worker of xdist what only the command line of the main process shows."""
         node.workerinput["cowbell_alone"] = self.alone
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Have xdist take all filesystems of a guest as one scope, unless told something else."""
+        if config.option.dist != "loadscope":
+            return None
+        # Not everybody has it, and it is there if this is called.
+        from xdist.scheduler import LoadScopeScheduling
+        groups = {place.name: place.group for place in self.places}
+
+        class ByGuest(LoadScopeScheduling):
+            """Scopes as usual, but for filesystems in guests."""
+
+            def _split_scope(self, nodeid: str) -> str:
+                scope = super()._split_scope(nodeid)
+                return groups.get(scope, scope)
+
+        return ByGuest(config, log)
+
     def pytest_ignore_collect(self) -> bool | None:
         """Leave out ordinary tests."""
         return True if self.alone else None
@@ -471,10 +490,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="run the cases on these filesystems (cowbell fs --list)")
     group.addoption("--kernel", action="append", default=[], metavar="KERNEL,...",
                     help="on these kernels: host, the running one (default), or as cowbell "
-                    "kernel names them: 6.12")
+                    "kernel names them: 6.12; write --kernel=PATH")
     group.addoption("--results", metavar="DIR",
                     help="keep result files there, and consoles of guests: DIR/xfs.jsonl, "
-                    "DIR/6.12/xfs.jsonl, DIR/6.12/console.txt")
+                    "DIR/6.12/xfs.jsonl, DIR/6.12/console.txt; write --results=DIR")
     group.addoption("--guest-timeout", metavar="S", type=float, default=STALL_SECONDS,
                     help="take a guest for dead if nothing comes from it for so long "
                     f"({STALL_SECONDS:g})")
@@ -490,9 +509,9 @@ def check_distribution(config: pytest.Config) -> None:
     if not getattr(option, "numprocesses", None) and not getattr(option, "tx", None):
         return
     guests = any(name != HOST for name in words(option.kernel))
-    good = ["loadgroup"] if guests else ["loadscope", "loadgroup", "loadfile"]
+    good = ["loadscope", "loadgroup"] + ["loadfile"] * (not guests)
     if option.dist == "no":
-        option.dist = good[0]
+        option.dist = "loadscope"
     if option.dist not in good:
         what = "the filesystems of a guest" if guests else "a filesystem's cases"
         raise pytest.UsageError(f"--dist {option.dist} would tear {what} apart; leave --dist out, "
