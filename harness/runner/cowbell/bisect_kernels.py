@@ -183,7 +183,7 @@ class Row:
 
 
 def differing(mine: Behaviour, its: Behaviour) -> list[str]:
-    """What one kernel showed and the other did not; by names that both know, if there are any."""
+    """What only one of two kernels showed, by the names that both know if there are any."""
     values = [(name, value) for name, value in mine.values if (name, value) not in its.values]
     common = {name for name, _ in its.values}
     both = [(name, value) for name, value in values if name in common]
