@@ -3,7 +3,8 @@
 
 {"says": [...]}: what the console says first. {"boots": false}: nothing more. {"rounds": [[LINE,
 ...], ...]}: what the results of each round hold, the last one again and again; a LINE is what is
-special about a result. {"panic": N}: after N results. {"status": N}: the command's exit status.
+special about a result. {"panic": N}, {"stops": N}: what it does after N lines of results.
+{"status": N}: the command's exit status.
 {"hangs": true}: never ends. {"damage": TEXT}: what fsck says. {"prints": TEXT}: what the command
 prints.
 """
@@ -78,6 +79,8 @@ def main():
             for number, line in enumerate(results(kernel, command)):
                 if number == kernel.get("panic", -1):
                     port["console"].write(b"[    1.000000] Kernel panic - not syncing: sysrq\n")
+                    return
+                if number == kernel.get("stops", -1):
                     return
                 file.write(json.dumps(line) + "\n")
                 file.flush()

@@ -12,14 +12,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
-from cowbell import bisect_search as search
+from cowbell import bisect_search as search, kernels
 from cowbell.bisect_case import judge
 from cowbell.bisect_rounds import chance_of_at_least, rate_at_least, rounds_needed
 from cowbell.bisect_search import UNTOLD, UNTRIED
-from run_place import COWBELL, TOP, wait_for
+from cowbell.tools import find_tool
+from run_place import COWBELL, TOP, mounted, wait_for
 
 BISECT = TOP / "harness/runner/cowbell-bisect"
 CASE = "errno/overlap-in-one-file"
@@ -45,6 +45,8 @@ def test_rounds_needed_is_the_smallest_number_that_will_do(rate, error):
 @pytest.mark.parametrize("rate, error, rounds", [
     (0.5, 0.01, 7), (0.1, 0.01, 44), (0.01, 0.01, 459), (0.001, 0.001, 6905), (0.5, 0.5, 1),
     (0.5, 0.25, 2), (0.5, 2 ** -40, 40), (0.1, 0.9 ** 7, 7), (0.9, 0.1 ** 5, 5),
+    # of these the logarithms' quotient is a little more than a whole number
+    (0.3, 0.7 ** 5, 5), (0.25, 0.75 ** 3, 3), (0.01, 0.99 ** 13, 13),
     (1e-9, 0.01, 4605170184)])
 def test_rounds_needed_by_hand(rate, error, rounds):
     assert rounds_needed(rate, error) == rounds
@@ -419,6 +421,7 @@ def test_bad_input_of_kernels(lab, more, message):
      "cannot tell: 6.1-test: Kernel panic - not syncing: no init"),
     (PANIC, 1, f"bad: 6.1-test: {POINT}: the guest died: Kernel panic"),
     (PASS | {"panic": 0}, 125, "cannot tell: 6.1-test: Kernel panic"),
+    (PASS | {"stops": 1}, 125, "cannot tell: 6.1-test: the guest ended before the command did"),
     (PASS | {"damage": "bad magic\n", "status": 1}, 1, "bad: 6.1-test: damaged: bad magic"),
     ({"rounds": [[{"verdict": "error", "reason": "no space"}]]}, 125, "cannot tell: 6.1-test: "
      "error: no space"),
@@ -497,6 +500,15 @@ def test_keep_keeps_what_a_step_left(lab):
         assert "fail" in (folder / "results.jsonl").read_text()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("command", ["cat /dev/zero >tree/file", "cat /dev/zero >tree/file; true"])
+def test_a_full_disk_aborts(lab, command):
+    with mounted(lab.top / "tree", "tmpfs", "size=4M"):
+        done = lab.step(PASS, "--build", command, "--tree", "tree", "--keep", "tree/kept")
+    assert done.returncode == 200 and len(done.err.splitlines()) == 2
+    assert "No space left on device" in done.err
+
+
 GATE = ["--case", "", "--bench", "extents", "--metric", "clone*"]
 
 
@@ -569,10 +581,12 @@ def alive(pid):
     return True
 
 
+@pytest.mark.parametrize("verb", [["step", "--kernel", "6.1-test"],
+                                  ["kernels", "--good", "6.1", "--bad", "6.2", "--cached"]])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_guest_too(lab, number):
-    lab.kernel("6.1", {"rounds": [[]], "hangs": True})
-    process = lab.start("step", "--kernel", "6.1-test", "--case", POINT, "--fs", "xfs")
+def test_a_signal_ends_the_guest_too(lab, verb, number):
+    lab.row({"rounds": [[]], "hangs": True}, PASS)
+    process = lab.start(*verb, "--case", POINT, "--fs", "xfs")
     boots = lab.top / "boots"
     wait_for(lambda: boots.exists() and boots.read_text())
     guest = int(boots.read_text().split()[0])
@@ -594,3 +608,67 @@ def test_a_signal_ends_the_build_too(lab):
     process.communicate(timeout=30)
     assert process.returncode == 143
     wait_for(lambda: not alive(pid))
+
+
+# Real kernels: splice took a negative length until 6.8.
+
+SPLICE = "errno/splice-of-more-than-a-file-can-hold[len=all-ones,way=out-of-a-file]"
+
+
+@pytest.fixture(name="real")
+def fixture_real():
+    """Two cached kernels that differ: the last one before 6.8, and the first one after it."""
+    for tool in ("qemu-system-x86_64", "busybox"):
+        if not find_tool(tool):
+            pytest.skip(f"{tool} is not installed")
+    row = sorted((kernel for kernel, _ in kernels.cached().values()),
+                 key=lambda kernel: kernel.version)
+    before = [kernel for kernel in row if kernel.version < (6, 8)]
+    after = [kernel for kernel in row if kernel.version >= (6, 8)]
+    if not before or not after:
+        pytest.skip("no two cached kernels on both sides of 6.8")
+    return before[-1], after[0]
+
+
+def test_two_real_kernels(real, tmp_path):
+    old, new = (kernel.release for kernel in real)
+    done = subprocess.run([BISECT, "kernels", "--good", old, "--bad", new, "--cached", "--case",
+                           SPLICE, "--fs", "xfs", "--results", tmp_path],
+                          env=os.environ | {"COWBELL": str(COWBELL)}, capture_output=True,
+                          text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = done.stdout[done.stdout.index("changes between"):].splitlines()
+    assert said[2].endswith(f"{SPLICE}: result  4096")
+    assert said[4].endswith(f"{SPLICE}: result  EINVAL")
+    assert {path.stem for path in tmp_path.rglob("*.jsonl")} == {old, new}
+
+
+BUILD = """\
+#!/bin/sh
+kernel=$(cat kernel)
+cp "$({cowbell} kernel path "$kernel")" vmlinuz &&
+	ln -sfn "$({cowbell} kernel path --modules "$kernel")" modules
+"""
+
+
+def test_git_bisect_run_over_real_kernels(real, tmp_path):
+    def git(*words, **more):
+        return subprocess.run(["git", "-c", "user.name=A", "-c", "user.email=a@example.org",
+                               *words], cwd=tmp_path, capture_output=True, text=True, check=False,
+                              **more)
+    git("init", "-q")
+    (tmp_path / "build").write_text(BUILD.format(cowbell=COWBELL))
+    (tmp_path / "build").chmod(0o755)
+    old, new = (kernel.release for kernel in real)
+    for number, release in enumerate((old, old, new, new)):
+        (tmp_path / "kernel").write_text(release)
+        (tmp_path / "number").write_text(str(number))
+        git("add", "build", "kernel", "number")
+        git("commit", "-qm", f"change {number}")
+    git("bisect", "start", "HEAD", "HEAD~3")
+    done = git("bisect", "run", COWBELL, "bisect", "step", "--build", "./build", "--kernel",
+               "./vmlinuz,modules", "--case", SPLICE, "--good-is", "result=4096", "--fs", "xfs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is the first bad commit" in done.stdout
+    assert git("show", "-s", "--format=%s", "refs/bisect/bad").stdout == "change 2\n"
+    assert f"good: {old}: " in done.stdout and f"bad: {new}: {SPLICE}: result EINVAL" in done.stdout

@@ -2,6 +2,7 @@
 """What a case shows on a kernel: running it in a guest, and what a bisection reads from it."""
 
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from .tools import EXIT_USAGE, RunnerError, Unsupported, UsageError, last_line
 
 # What a verdict says of the filesystem, whatever a quirk expected of it; the others say nothing.
 MEANING = {"fail": "fail", "xfail": "fail", "pass": "pass", "xpass": "pass", "done": "done"}
+# With so little room on a disk, it was that that made something fail.
+ROOM_BYTES = 1 << 20
 # Measured, so never the same twice.
 MEASURED = "_ns"
 
@@ -225,6 +228,12 @@ class Files:
         return self.folder / "output.txt"
 
 
+def require_room(folder: Path) -> None:
+    """Raise RunnerError if the disk of a folder is full: what failed then says nothing."""
+    if shutil.disk_usage(folder).free < ROOM_BYTES:
+        raise RunnerError(f"the disk of {folder} is full")
+
+
 def read_finding(path: Path, observe: str, damage: Path) -> Finding:
     """What a result file says. Raises UsageError for one that is none."""
     results = read_results(path)
@@ -247,6 +256,7 @@ def run_trial(kernel: Kernel, trial: Trial, files: Files, observe: str = "") -> 
                               write, write)
         except Unsupported as error:
             return Finding(None, str(error))
+    require_room(files.folder)
     said = last_line(files.output.read_text(errors="replace"))
     began = files.results.exists() and files.results.stat().st_size > 0
     if outcome.timed_out:

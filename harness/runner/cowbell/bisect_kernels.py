@@ -2,6 +2,7 @@
 """cowbell bisect kernels: between which of a row of kernels a case changes its behaviour."""
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -252,8 +253,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cached", action="store_true", help="only kernels that are here")
     parser.add_argument("--all", action="store_true", help="run every kernel, show the whole row")
     parser.add_argument("--again", action="store_true", help="use no stored results")
-    parser.add_argument("--results", metavar="DIR", type=Path, default=Path("results"),
-                        help="where results are kept, and found again (results)")
+    parser.add_argument("--results", metavar="DIR", type=Path,
+                        default=Path(os.environ.get("RESULTS") or "results"),
+                        help="where results are kept, and found again (RESULTS; default results)")
 
 
 def bisect_kernels(args: argparse.Namespace, trial: Trial, case_file: Path) -> int:

@@ -3,7 +3,6 @@
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Iterable, Iterator, Sequence
 
 from . import fs, kernel as system, vm
-from .bisect_case import MEANING, Files, Finding, Trial, run_trial, values_of
+from .bisect_case import (MEANING, Files, Finding, Trial, require_room, run_trial,
+                          values_of)
 from .bisect_rounds import CONFIDENCE, rate_at_least, rounds_needed
 from .kernels import Kernel, find_kernel
 from .results import Line
@@ -23,8 +23,6 @@ from .tools import (EXIT_FAILED, EXIT_HARNESS, RunnerError, Unsupported, UsageEr
 
 GOOD, BAD, CANNOT_TELL, ABORT = 0, 1, 125, 200
 WORDS = {GOOD: "good", BAD: "bad", CANNOT_TELL: "cannot tell"}
-# With so little room on the disk of the tree, it was that that made the build fail.
-ROOM_BYTES = 1 << 20
 CALIBRATION_ROUNDS_MAX = 10000
 
 
@@ -41,9 +39,8 @@ def build(command: str, folder: Path) -> bool:
             # All that it started: the keys of the terminal do not reach them.
             os.killpg(child.pid, signal.SIGTERM)
             child.wait()
-    if status and shutil.disk_usage(folder).free < ROOM_BYTES:
-        raise RunnerError(f"the build failed, and the disk of {folder} is full")
     if status:
+        require_room(folder)
         print(f"the build failed, exit status {status}", flush=True)
     return status == 0
 
