@@ -363,6 +363,7 @@ static void fill_supervise(struct run *r)
 		.fs_type = p->fs_type,
 		.second = r->probing2 ? r->probing2->probe.fs_type : NULL,
 		.mount_options = p->mount_options,
+		.unit_bytes = p->units.block,
 		.release = r->uts.release,
 	};
 	r->s.again = (struct emit_command){

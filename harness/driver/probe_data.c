@@ -401,13 +401,23 @@ static bool grow(struct lab *l, int i, uint64_t size, uint64_t unit)
 	return !lab_write(l, l->fd[i], pattern, size, 4 * unit - size) && !fsync(l->fd[i]);
 }
 
-/* Is the source's data where it was cloned to? If not, success says nothing about the unit. */
-static bool cloned(struct lab *l, uint64_t unit)
+/* Does the destination hold @unit bytes of the pattern at @off? */
+static bool there(struct lab *l, uint32_t pattern, uint64_t off, uint64_t unit)
 {
 	const size_t len = unit < LAB_SIZE ? (size_t)unit : LAB_SIZE;
 
-	return pread(l->fd[1], l->buf, len, (off_t)unit) == (ssize_t)len &&
-	       lab_holds_bytes(l, SOURCE, unit, len, "FICLONERANGE");
+	return pread(l->fd[1], l->buf, len, (off_t)off) == (ssize_t)len &&
+	       lab_holds_bytes(l, pattern, off, len, "FICLONERANGE");
+}
+
+/*
+ * Is the source's data where it was cloned to, and nowhere else? If not, success says nothing about
+ * the unit: ocfs2 takes any block for an answer, and clones the whole cluster that it lies in.
+ */
+static bool cloned(struct lab *l, uint64_t unit)
+{
+	return there(l, OTHER, 0, unit) && there(l, SOURCE, unit, unit) &&
+	       there(l, OTHER, 2 * unit, unit);
 }
 
 /* The smallest range that can be cloned from the middle of a file into that of another. */
@@ -427,11 +437,15 @@ static uint64_t unit_by_clone(struct lab *l)
 			return 0;
 		if (4 * unit > size)
 			size = 4 * unit;
-		if (!ioctl(l->fd[1], FICLONERANGE, &range))
-			return cloned(l, unit) ? unit : 0;
-		/* Other errnos than that of a bad alignment will not get better. */
-		if (errno != EINVAL)
+		if (!ioctl(l->fd[1], FICLONERANGE, &range)) {
+			if (cloned(l, unit))
+				return unit;
+			if (lab_write(l, l->fd[1], OTHER, 0, size) || fsync(l->fd[1]))
+				return 0;
+		} else if (errno != EINVAL) {
+			/* Other errnos than that of a bad alignment will not get better. */
 			return 0;
+		}
 	}
 	return 0;
 }

@@ -17,7 +17,7 @@ static const struct key {
 	bool required;
 } keys[] = {
 	{ "case", true },   { "reason", true },	 { "link", true },    { "kernel", false },
-	{ "mount", false }, { "second", false }, { "covers", false },
+	{ "mount", false }, { "second", false }, { "covers", false }, { "unit", false },
 };
 
 static bool glob(const char *pattern, const char *text)
@@ -191,6 +191,10 @@ static bool check_quirk(json_t *quirk, const char *path, size_t number, char *wh
 	if (!valid)
 		return complain(why, size, "%s: quirks[%zu].kernel: must be like \">=5.18 <6.20\"",
 				path, number);
+	value = json_object_get(quirk, "unit");
+	if (value && strspn(json_string_value(value), "0123456789") != json_string_length(value))
+		return complain(why, size, "%s: quirks[%zu].unit: must be a number of bytes", path,
+				number);
 	return true;
 }
 
@@ -247,6 +251,7 @@ static bool applies(const json_t *quirk, const struct quirk_place *place, const 
 	const char *kernel = text_of(quirk, "kernel");
 	const char *mount = text_of(quirk, "mount");
 	const char *second = text_of(quirk, "second");
+	const char *unit = text_of(quirk, "unit");
 	bool valid;
 
 	return !strcmp(text_of(quirk, "filesystem"), place->fs_type) &&
@@ -254,7 +259,7 @@ static bool applies(const json_t *quirk, const struct quirk_place *place, const 
 	       (!kernel || quirk_kernel(kernel, place->release, &valid)) &&
 	       (!mount || strstr(place->mount_options, mount)) &&
 	       (!second || (place->second && !strcmp(second, place->second))) &&
-	       covers(quirk, kind);
+	       (!unit || strtoull(unit, NULL, 10) == place->unit_bytes) && covers(quirk, kind);
 }
 
 json_t *quirk_find(const json_t *list, const struct quirk_place *place, const char *name,

@@ -5,18 +5,21 @@
  *
  *     { "filesystem": "xfs",
  *       "quirks": [ { "case": "errno/x[*]", "kernel": ">=5.18 <6.20", "mount": "compress",
- *                     "second": "btrfs", "covers": ["hang"], "reason": "...", "link": "..." } ] }
+ *                     "second": "btrfs", "unit": "65536", "covers": ["hang"], "reason": "...",
+ *                     "link": "..." } ] }
  *
- * "kernel", "mount" (a part of the mount options), "second" (type of the other filesystem) and
- * "covers" may be left out. In "case", * stands for anything, and a plain name for all points of
- * the case. A hang, a crash and a complaint in the kernel log are covered only by a quirk that says
- * so in "covers" ("hang", "crash", "kmsg"), so that a known wrong errno hides no oops.
+ * "kernel", "mount" (a part of the mount options), "second" (type of the other filesystem), "unit"
+ * (allocation unit, in bytes) and "covers" may be left out. In "case", * stands for anything, and a
+ * plain name for all points of the case. A hang, a crash and a complaint in the kernel log are
+ * covered only by a quirk that says so in "covers" ("hang", "crash", "kmsg"), so that a known wrong
+ * errno hides no oops.
  */
 #ifndef COWBELL_QUIRK_H
 #define COWBELL_QUIRK_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -27,6 +30,8 @@ struct quirk_place {
 	const char *mount_options;
 	/** @release: of the kernel, as uname says */
 	const char *release;
+	/** @unit_bytes: the allocation unit */
+	uint64_t unit_bytes;
 };
 
 /**

@@ -101,6 +101,9 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
 		  "\"link\":\"l\",\"covers\":[\"x\"]}]}",
 		  "quirks[0].covers: must be a list" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"unit\":\"64K\"}]}",
+		  "quirks[0].unit: must be a number of bytes" },
 		{ "{\"filesystem\":\"xfs\",\"filesystem\":\"x\",\"quirks\":[]}", "q.json:1: " },
 	};
 	char why[256];
@@ -120,7 +123,7 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 static const char two_quirks[] =
 	"{\"filesystem\":\"btrfs\",\"quirks\":["
 	"{\"case\":\"a/b[*]\",\"kernel\":\">=5.18\",\"mount\":\"compress\",\"second\":\"xfs\","
-	"\"reason\":\"first\",\"link\":\"contract:F1\"},"
+	"\"unit\":\"65536\",\"reason\":\"first\",\"link\":\"contract:F1\"},"
 	"{\"case\":\"a/c\",\"covers\":[\"hang\"],\"reason\":\"second\",\"link\":\"l\"}]}";
 
 static void check(const json_t *list, const struct quirk_place *place, const char *name,
@@ -138,7 +141,7 @@ static void check(const json_t *list, const struct quirk_place *place, const cha
 
 static void test_quirk_find__holds_every_condition(void **state)
 {
-	struct quirk_place good = { "btrfs", "xfs", "rw,compress=zstd", "6.1.0" }, place;
+	struct quirk_place good = { "btrfs", "xfs", "rw,compress=zstd", "6.1.0", 65536 }, place;
 	json_t *list = json_array();
 	char why[256];
 
@@ -158,6 +161,9 @@ static void test_quirk_find__holds_every_condition(void **state)
 	check(list, &place, "a/b[x=1]", NULL, NULL);
 	place = good;
 	place.release = "5.17.0";
+	check(list, &place, "a/b[x=1]", NULL, NULL);
+	place = good;
+	place.unit_bytes = 4096;
 	check(list, &place, "a/b[x=1]", NULL, NULL);
 	json_decref(list);
 }
