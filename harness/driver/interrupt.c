@@ -8,6 +8,7 @@
 #include "interrupt.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -456,12 +457,32 @@ static bool read_back(struct sweep *s, bool all)
 	return true;
 }
 
+/* A killed call that makes a name has made it or not: only a look tells. */
+static void find_made(struct sweep *s, const struct shot *shot)
+{
+	struct world *w = s->w;
+	struct stat st;
+
+	for (size_t i = 0; i < w->point->files_count; i++) {
+		const struct wfile *f = &w->files[i];
+
+		if (f->exists || !s->places[i].changes)
+			continue;
+		if (fstatat(f->dirfd, f->path, &st, AT_SYMLINK_NOFOLLOW))
+			judge_left(s, shot, f, LEFT_NOTHING, NULL);
+		else
+			world_made(w, (int)i);
+	}
+}
+
 /* Files first, as judging the result moves the model on. Returns whether all was done. */
 static bool judge(struct sweep *s, const struct shot *shot)
 {
 	struct world *w = s->w;
 	bool whole = true;
 
+	if (shot->fate == FATE_KILLED)
+		find_made(s, shot);
 	for (size_t i = 0; i < w->point->files_count && !exec_over(w); i++) {
 		const struct wfile *f = regular(s, i);
 		struct leftover l;

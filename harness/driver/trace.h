@@ -135,8 +135,9 @@ struct effect {
 	/** @off, @from_off, @len: in bytes */
 	uint64_t off, from_off, len;
 	uint32_t actor, seq;
-	/** @grows: the put set the file's size to off + len */
-	bool grows;
+	/** @grows: the put set the file's size to off + len; @snapshot: .seen was read of a copy
+	 * that one call made, and shows .file as it was at an instant of that call */
+	bool grows, snapshot;
 	const struct glimpse *seen;
 };
 

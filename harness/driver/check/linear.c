@@ -189,11 +189,12 @@ static void seen(struct story *s, const struct effect *e)
 	begin(s, false);
 	tell_size(s, false, e->file, e->seen->size);
 	tell_time(s, false, e->file, e->seen);
-	begin(s, e->grain != GRAIN_WHOLE);
+	if (!e->snapshot)
+		begin(s, e->grain != GRAIN_WHOLE);
 	for (size_t i = 0; i < e->seen->runs_count; i++) {
 		const struct sector_run *run = &e->seen->runs[i];
 
-		if (!tears(s, e, run->value))
+		if (e->snapshot || !tears(s, e, run->value))
 			tell(s, false, e->file, run->first, run->count, run->value);
 	}
 }
@@ -426,7 +427,8 @@ static void note_effect(struct story *s, const struct effect *e)
 	if (e->kind == EFFECT_CUT || (e->kind == EFFECT_PUT && e->grows))
 		s->resized[e->file] = true;
 	if (e->kind == EFFECT_SEEN) {
-		s->read[e->file] = s->seen[e->file] = true;
+		s->read[e->file] = true;
+		s->seen[e->file] |= !e->snapshot;
 		s->timed[e->file] |= e->seen->timed;
 		s->apart[e->file] |= e->grain != GRAIN_WHOLE;
 	} else if (e->kind == EFFECT_CLONE) {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -21,6 +22,8 @@
 #include "../clock.h"
 #include "../guard.h"
 #include "../must.h"
+#include "../uapi.h"
+#include "subject.h"
 
 #define LEN_MAX	     (UINT64_C(4) << 20)
 #define BUFFER_ALIGN 4096
@@ -35,6 +38,7 @@ enum how {
 	HOW_URING,
 	HOW_URING_DIRECT,
 	HOW_APPEND,
+	HOW_REFLINK,
 };
 
 static const struct word put_hows[] = {
@@ -45,9 +49,8 @@ static const struct word put_hows[] = {
 };
 
 static const struct word get_hows[] = {
-	{ "call", HOW_CALL },
-	{ "direct", HOW_DIRECT },
-	{ "mmap", HOW_MMAP },
+	{ "call", HOW_CALL }, { "direct", HOW_DIRECT },
+	{ "mmap", HOW_MMAP }, { "reflink", HOW_REFLINK },
 	{ NULL, 0 },
 };
 
@@ -358,6 +361,8 @@ static void put_run(struct world *w, const void *args, struct op_result *r)
 	case HOW_APPEND:
 		by_append(&t);
 		break;
+	case HOW_REFLINK:
+		break;
 	}
 	/* whoever wants to judge it would have to know where it ended */
 	if (r->ret > 0 && (uint64_t)r->ret < t.len)
@@ -388,6 +393,29 @@ static size_t put_effects(struct world *w, const void *args, const struct op_res
 	return 1;
 }
 
+/*
+ * Have the kernel make a copy of the file under a name that lives for this get only; what is read
+ * is the copy. Returns its descriptor, or -1 with the result of the call that was refused.
+ */
+static int snapshot(struct world *w, const struct put_args *a, struct transfer *t)
+{
+	const struct wfile *f = world_file(w, a->fd);
+	const char *name = world_text(w, "snapshot-of-%u", w->actor->id);
+	const struct ocfs2_reflink reflink = {
+		.old_path = (uintptr_t)subject_path_of(w, f),
+		.new_path = (uintptr_t)world_text(w, "/proc/self/fd/%d/%s", f->dirfd, name),
+	};
+	int fd;
+
+	TIMED(t, ioctl(f->dirfd, OCFS2_REFLINK, &reflink));
+	if (t->r->err)
+		return -1;
+	fd = world_open_beneath(f->dirfd, name, O_RDONLY, 0);
+	if (fd < 0 || unlinkat(f->dirfd, name, 0) < 0)
+		t->r->harness = errno;
+	return fd;
+}
+
 static void get_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct put_args *a = args;
@@ -399,12 +427,20 @@ static void get_run(struct world *w, const void *args, struct op_result *r)
 	if (!ready(w, a, false, r, &t))
 		return;
 	t.actor->inv = clock_ns();
+	if (a->how == HOW_REFLINK) {
+		t.fd = snapshot(w, a, &t);
+		if (t.fd < 0)
+			return;
+	}
 	if (fstat(t.fd, &st) < 0) {
 		r->harness = errno;
 		return;
 	}
 	if (a->how == HOW_MMAP) {
 		by_mapping(&t);
+	} else if (a->how == HOW_REFLINK) {
+		RESULT(r, pread(t.fd, t.buffer, (size_t)t.len, (off_t)t.off));
+		close(t.fd);
 	} else {
 		RESULT(r, pread(t.fd, t.buffer, (size_t)t.len, (off_t)t.off));
 		t.actor->ret = clock_ns();
@@ -432,9 +468,10 @@ static size_t get_effects(struct world *w, const void *args, const struct op_res
 		return 0;
 	*out = (struct effect){
 		.kind = EFFECT_SEEN,
-		.grain = a->whole	      ? GRAIN_WHOLE
-			 : a->how == HOW_MMAP ? GRAIN_WORD
-					      : GRAIN_SECTOR,
+		.grain = a->whole || a->how == HOW_REFLINK ? GRAIN_WHOLE
+			 : a->how == HOW_MMAP		   ? GRAIN_WORD
+							   : GRAIN_SECTOR,
+		.snapshot = a->how == HOW_REFLINK,
 		.file = world_ofd(w, a->fd)->file,
 		.seen = r->data,
 	};
@@ -447,6 +484,8 @@ static int put_need(const void *args)
 
 	if (is_direct(a->how))
 		return NEED_DIRECT;
+	if (a->how == HOW_REFLINK)
+		return NEED_OCFS2_REFLINK;
 	return a->how == HOW_URING ? NEED_IO_URING : -1;
 }
 
@@ -470,7 +509,7 @@ static const struct argspec get_args[] = {
 	ARG(NUM, struct put_args, len, .required = true, .max = LEN_MAX,
 	    .doc = "bytes, whole sectors of 512"),
 	ARG(WORD, struct put_args, how, .fallback = "call", .words = get_hows,
-	    .doc = "by which path"),
+	    .doc = "by which path; reflink: from a copy that OCFS2_IOC_REFLINK makes for it"),
 	ARG(BOOL, struct put_args, whole,
 	    .doc = "judge it as if all of it were read at one instant, which nobody promises"),
 	ARG(BOOL, struct put_args, times,

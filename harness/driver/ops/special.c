@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Ops that make other things than files, or do something else with one: pipe, socketpair, memfd,
- * mkswap, swapon, swapoff, freeze, thaw, ocfs2_reflink. A point is a process of its own, so what
+ * mkswap, swapon, swapoff, freeze, thaw. A point is a process of its own, so what
  * has to be undone at its end is kept in one place for all.
  */
 #include "special.h"
@@ -16,7 +16,6 @@
 
 #include "../op.h"
 #include "../swapfile.h"
-#include "../uapi.h"
 #include "../undo.h"
 #include "../world.h"
 #include "subject.h"
@@ -358,78 +357,3 @@ void special_teardown(struct world *w)
 	for (size_t i = 0; i < SWAPS_MAX; i++)
 		undo_end(&swaps[i]);
 }
-
-struct reflink_args {
-	int file, as;
-	bool preserve;
-};
-
-static const struct argspec reflink_args[] = {
-	ARG(FILE, struct reflink_args, file, .required = true, .doc = "the source"),
-	ARG(NEW_FILE, struct reflink_args, as, .required = true, .doc = "the new name"),
-	ARG(BOOL, struct reflink_args, preserve,
-	    .doc = "keep owner, mode, time stamp and extended attributes"),
-	ARG_END,
-};
-
-static int reflink_need(const void *args)
-{
-	(void)args;
-	return NEED_OCFS2_REFLINK;
-}
-
-static void reflink_run(struct world *w, const void *args, struct op_result *r)
-{
-	const struct reflink_args *a = args;
-	const struct ocfs2_reflink reflink = {
-		.old_path = (uintptr_t)subject_path_of(w, &w->files[a->file]),
-		.new_path = (uintptr_t)world_text(w, "/proc/self/fd/%d/%s", w->files[a->as].dirfd,
-						  w->files[a->as].path),
-		.preserve = a->preserve,
-	};
-
-	RESULT(r, ioctl(w->files[a->file].dirfd, OCFS2_REFLINK, &reflink));
-}
-
-static void reflink_apply(struct world *w, const void *args, const struct op_result *r)
-{
-	const struct reflink_args *a = args;
-	const struct wfile *from = &w->files[a->file];
-	struct wfile *to = &w->files[a->as];
-	struct stat st;
-
-	if (r->err) {
-		w->checked.attributes++;
-		if (!to->exists && !fstatat(to->dirfd, to->path, &st, AT_SYMLINK_NOFOLLOW))
-			world_fail(w, "a call that fails makes no name", "there is a file %s",
-				   to->path);
-		return;
-	}
-	world_made(w, a->as);
-	if (!from->model || !to->model)
-		return;
-	/* The source's own time stamps may move: its tree changes if it was not shared before. */
-	from->model->ctime = TOUCH_MAY;
-	model_clone(&w->model, to->model, 0, from->model, 0, from->model->rope.size, ORIGIN_SURE);
-	if (!a->preserve)
-		return;
-	to->model->mode = from->model->mode;
-	to->model->uid = from->model->uid;
-	to->model->gid = from->model->gid;
-	if (fstatat(to->keep, "", &st, AT_EMPTY_PATH) || !from->known.valid)
-		return;
-	w->checked.times++;
-	if (st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec != from->known.mtime_ns)
-		world_fail(w, "the new file has the source's mtime", "another one");
-}
-
-const struct op op_ocfs2_reflink = {
-	.name = "ocfs2_reflink",
-	.doc = "make a file that shares all of another: ioctl OCFS2_IOC_REFLINK",
-	.args_size = sizeof(struct reflink_args),
-	.args = reflink_args,
-	.need = reflink_need,
-	.run = reflink_run,
-	.apply = reflink_apply,
-	.apply_errors = true,
-};
