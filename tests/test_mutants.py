@@ -278,6 +278,23 @@ def test_a_must_case_that_kills_nothing_is_named_and_fails_the_gate(cases, tmp_p
     assert ("must, but kills no mutant: tiny/seek" in capsys.readouterr().out) == bool(status)
 
 
+@pytest.mark.parametrize("answer, met", [("yes", True), ("broken: it lost a byte", True),
+                                         ("no: FICLONE: EOPNOTSUPP", False)])
+def test_a_mutant_is_tried_where_it_can_show(answer, met):
+    baseline = mutants.Baseline(needs={"clone": answer})
+    assert baseline.met(mutants.Mutant("m", "clone", "loses", "clone")) is met
+    assert baseline.met(mutants.Mutant("m", "clone", "loses"))
+
+
+def test_mutants_say_what_they_need_in_words_of_the_driver():
+    known = subprocess.run((DRIVER, "list", "--needs"), capture_output=True, text=True,
+                           check=True).stdout
+    words = {mutant.needs for mutant in all_mutants()} - {""}
+    assert "ocfs2_reflink" in words
+    for word in words:
+        assert re.search(rf"^{word}\b", known, re.MULTILINE), word
+
+
 def test_mutants_are_chosen_by_name_op_or_pattern():
     found = all_mutants()
     assert [m.name for m in mutants.choose(found, ["clone-does-nothing"])] == [

@@ -4,7 +4,7 @@
  * the name asked for: a run without its mutant must not look like a run with it.
  *
  *   COWBELL_MUTANT=NAME         be this kernel
- *   COWBELL_MUTANT=list         print all, one a line: name, subject, loss
+ *   COWBELL_MUTANT=list         print all, one a line: name, subject, loss, need
  *   COWBELL_MUTANT=list-race    print those of races
  *   COWBELL_MUTANT_ACTED=FILE   count in this file, in binary, how often the mutant acted
  */
@@ -29,7 +29,7 @@
 static const struct mutant *const tables[] = {
 	clone_mutants, dedupe_mutants,	   copy_mutants,      stream_mutants, space_mutants,
 	write_mutants, query_mutants,	   errno_mutants,     rare_mutants,   side_mutants,
-	race_mutants,  race_write_mutants, interrupt_mutants, slow_mutants,
+	race_mutants,  race_write_mutants, interrupt_mutants, slow_mutants,   reflink_mutants,
 };
 
 /* Those whose bug shows only while something else goes on. */
@@ -98,7 +98,8 @@ static void list(bool races)
 
 	for (size_t i = 0; (m = mutant_at(i)); i++)
 		if (!m->timing && (!races || is_of_races(m)))
-			printf("%s\t%s\t%s\n", m->name, m->subject, m->loses);
+			printf("%s\t%s\t%s\t%s\n", m->name, m->subject, m->loses,
+			       m->needs ? m->needs : "");
 	fflush(stdout);
 }
 

@@ -2,7 +2,7 @@
 /*
  * A mutant is a kernel with exactly one bug. It is chosen by COWBELL_MUTANT=NAME and preloaded into
  * the driver, to see which case notices. One mutant = one line in a table of the file about its
- * call: clone.c dedupe.c copy.c space.c write.c query.c errnos.c rare.c side.c race.c
+ * call: clone.c dedupe.c copy.c space.c write.c query.c errnos.c rare.c side.c reflink.c race.c
  * race_write.c interrupt.c slow.c; mutants.c lists the tables.
  */
 #ifndef COWBELL_MUTANTS_H
@@ -69,6 +69,9 @@ struct mutant {
 	/** @also, @run_also: a second call that this kernel makes in its own way, if not NULL */
 	enum kind also;
 	long (*run_also)(struct call *c);
+	/** @needs: word of the driver's "needs" that a filesystem must answer with yes for the bug
+	 * to show; NULL is any filesystem */
+	const char *needs;
 	/** @timing: nothing but the time differs, so nothing is tracked, which would take time */
 	bool timing;
 };
@@ -88,7 +91,8 @@ long mutate(struct call *c);
 /* Tables end with .name == NULL. */
 extern const struct mutant clone_mutants[], dedupe_mutants[], copy_mutants[], stream_mutants[],
 	space_mutants[], write_mutants[], query_mutants[], errno_mutants[], rare_mutants[],
-	side_mutants[], race_mutants[], race_write_mutants[], interrupt_mutants[], slow_mutants[];
+	side_mutants[], reflink_mutants[], race_mutants[], race_write_mutants[],
+	interrupt_mutants[], slow_mutants[];
 
 #define MUTANTS_END \
 	{ \

@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 
 #include "together.h"
+#include "uapi.h"
 
 /* Destinations of a dedupe; of more the kernel takes care. */
 #define DESTINATIONS_MAX 8
@@ -265,6 +266,33 @@ static long share_then_compare(struct call *c)
 	return 0;
 }
 
+/* The second half of the new file is of later than the first. */
+static long second_half_later(struct call *c)
+{
+	const struct ocfs2_reflink *asked = c->arg;
+	const long ret = call_real(c);
+	int from, to;
+	struct kept k;
+
+	if (ret)
+		return ret;
+	gap();
+	from = open((const char *)(uintptr_t)asked->old_path, O_RDONLY | O_CLOEXEC);
+	to = open((const char *)(uintptr_t)asked->new_path, O_WRONLY | O_CLOEXEC);
+	if (from >= 0 && to >= 0) {
+		k = keep(from, size_of(from) / 2, size_of(from) - size_of(from) / 2);
+		k.fd = to;
+		if (put_back(&k, k.off, k.len))
+			acted();
+		forget(&k);
+	}
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+	return 0;
+}
+
 const struct mutant race_mutants[] = {
 	{ "clone-in-two-steps", "clone",
 	  "a snapshot would show the first half from before a write and the second from after it",
@@ -300,5 +328,8 @@ const struct mutant race_mutants[] = {
 	{ "dedupe-shares-and-then-compares", "dedupe",
 	  "a file would hold another's bytes for a moment, and lose what is written in it",
 	  CALL_DEDUPE, .run = share_then_compare },
+	{ "reflink-in-two-steps", "get",
+	  "a snapshot would show the second half from after a write and the first from before it",
+	  CALL_REFLINK, .run = second_half_later, .needs = "ocfs2_reflink" },
 	MUTANTS_END,
 };

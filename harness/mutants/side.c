@@ -13,7 +13,6 @@
 #include <linux/falloc.h>
 
 #include "hands.h"
-#include "uapi.h"
 
 #define NAMES_BYTES   1024
 #define VALUE_BYTES   256
@@ -456,26 +455,6 @@ static long keep_sgid(struct call *c)
 	return ret;
 }
 
-/* A call that is not known makes the new name all the same. */
-static long leave_name(struct call *c)
-{
-	const struct ocfs2_reflink *names = c->arg;
-	const long ret = call_real(c);
-	const int err = errno;
-	int fd;
-
-	if (ret && err == ENOTTY) {
-		fd = open((const char *)(uintptr_t)names->new_path,
-			  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd >= 0) {
-			close(fd);
-			acted();
-		}
-	}
-	errno = err;
-	return ret;
-}
-
 #define AROUND(subject_, prefix_, kind_, name_, run_, loses_) \
 	{ \
 		.name = prefix_ name_, .subject = subject_, .loses = loses_, .kind = kind_, \
@@ -538,7 +517,5 @@ const struct mutant side_mutants[] = {
 	AROUND_EACH("keeps-mtime", keep_mtime, "make does not see that the file changed"),
 	AROUND_EACH("keeps-blocks-told", keep_blocks, "du shows what was before"),
 	AROUND_EACH("keeps-sgid", keep_sgid, "anybody who may write makes a set-group-ID program"),
-	AROUND("ocfs2_reflink", "reflink-", CALL_REFLINK, "leaves-a-name", leave_name,
-	       "a program that tries one way after the other finds the name taken"),
 	MUTANTS_END,
 };

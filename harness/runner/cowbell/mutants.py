@@ -57,6 +57,8 @@ class Mutant:
     subject: str
     # What a user would lose.
     loses: str
+    # What a filesystem must be able to do for it to show, as "needs" of a case; nothing is any.
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,9 @@ class Bench:
         hook = [word for name in run.filesystem.hooks
                 for word in ("--hook", f"{name}={values[name]}")]
         command = [str(self.args.driver), "run", "--dedicated", "--dir", values["dir"],
-                   "--dir2", values["dir2"], "--view", values["view"], *hook, "--seed", self.args.seed,
-                   "--timeout", str(POINT_SECONDS), *more, "--json", str(results), *names]
+                   "--dir2", values["dir2"], "--view", values["view"], *hook,
+                   "--seed", self.args.seed, "--timeout", str(POINT_SECONDS), *more,
+                   "--json", str(results), *names]
         status = self.wait_for(command, {**os.environ, **environment}, output)
         if status not in ENDED:
             said = last_line(output.read_text(errors="replace"))
@@ -255,6 +258,12 @@ class Baseline:
     wall_ns: dict[str, int] = field(default_factory=dict)
     # Why points failed.
     reasons: dict[str, str] = field(default_factory=dict)
+    # What the filesystem can do: word and answer.
+    needs: dict[str, str] = field(default_factory=dict)
+
+    def met(self, mutant: Mutant) -> bool:
+        """Can this mutant show here?"""
+        return not self.needs.get(mutant.needs, "yes").startswith("no")
 
     def passed(self, name: str) -> bool:
         """Did this point pass?"""
@@ -271,7 +280,7 @@ def run_baseline(bench: Bench, points: Sequence[Point]) -> Baseline:
     return Baseline({case["case"]: case["verdict"] for case in results.cases},
                     {case["case"]: case.get("wall_ns", 0) for case in results.cases},
                     {case["case"]: case.get("reason", "") for case in results.cases
-                     if case["verdict"] == "fail"})
+                     if case["verdict"] == "fail"}, results.run.get("needs", {}))
 
 
 def sample(points: Sequence[Point], baseline: Baseline, limit_ns: int | None) -> list[Point]:
@@ -479,7 +488,13 @@ def run_matrix(args: argparse.Namespace) -> int:
         bench.mount(stack)
         baseline = run_baseline(bench, points)
         trial = Trial(bench, points, baseline)
-        outcomes = run_all(trial, chosen)
+        tried = [mutant for mutant in chosen if baseline.met(mutant)]
+        if len(tried) < len(chosen):
+            print(f"not tried, as {args.fs.name} has not got what they need: "
+                  f"{len(chosen) - len(tried)} mutants")
+        if not tried:
+            return EXIT_SKIPPED
+        outcomes = run_all(trial, tried)
         if not (partial(args) or args.all):
             at_once(bench, lambda outcome: trial.look_again(outcome, False), outcomes)
             at_once(bench, lambda outcome: trial.look_again(outcome, True), outcomes)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from .driver import find_driver
-from .mutants import Mutant, choose, count_acts, find_library, list_points, preload
+from .mutants import Baseline, Mutant, choose, count_acts, find_library, list_points, preload
 from .results import read_results
 from .tools import EXIT_FAILED, EXIT_HARNESS, RunnerError, UsageError, complain
 
@@ -134,8 +134,8 @@ def run_points(args: argparse.Namespace, tally: Tally, names: Sequence[str], see
             tally.reason = f"{failed['case']}: {failed.get('seen', failed.get('reason', ''))}"
 
 
-def passing(args: argparse.Namespace, names: Sequence[str]) -> set[str]:
-    """Which points pass without a mutant. Raises RunnerError."""
+def baseline_of(args: argparse.Namespace, names: Sequence[str]) -> Baseline:
+    """How the points do without a mutant. Raises RunnerError."""
     with tempfile.TemporaryDirectory(prefix="cowbell-race-mutants-") as folder:
         results = Path(folder) / "results.jsonl"
         subprocess.run([str(args.driver), "run", "--dir", args.dir, "--dedicated", "--timeout",
@@ -144,8 +144,9 @@ def passing(args: argparse.Namespace, names: Sequence[str]) -> set[str]:
                        timeout=RUN_SECONDS)
         if not results.exists():
             raise RunnerError("the driver does not run")
-        return {case["case"] for case in read_results(results).cases
-                if case["verdict"] == "pass"}
+        found = read_results(results)
+        return Baseline({case["case"]: case["verdict"] for case in found.cases},
+                        needs=found.run.get("needs", {}))
 
 
 def run_all(args: argparse.Namespace) -> int:
@@ -153,11 +154,14 @@ def run_all(args: argparse.Namespace) -> int:
     mutants = choose(list_race_mutants(args.library), args.mutants)
     points = race_points(args.driver, args.cases)
     names = sorted({name for mutant in mutants for name in points.get(mutant.subject, [])})
-    good = passing(args, names) if names else set()
+    baseline = baseline_of(args, names) if names else Baseline()
     width = max(len(mutant.name) for mutant in mutants)
     tallies = []
     for mutant in mutants:
-        ours = [name for name in points.get(mutant.subject, []) if name in good]
+        if not baseline.met(mutant):
+            print(f"{mutant.name:<{width}}  not tried: {mutant.needs} is not met here", flush=True)
+            continue
+        ours = [name for name in points.get(mutant.subject, []) if baseline.passed(name)]
         tally = Tally(mutant, len({name.partition("[")[0] for name in ours}))
         for number in range(args.repeat if ours else 0):
             run_once(args, tally, ours, args.seed + number)
