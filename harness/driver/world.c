@@ -187,7 +187,9 @@ void world_look(struct world *w)
 	for (size_t i = 0; i < w->point->files_count; i++) {
 		if (w->files[i].model)
 			rest(w->files[i].model);
-		look(w, &w->files[i]);
+		w->files[i].known.valid = false;
+		if (!world_is_away(w, &w->files[i]))
+			look(w, &w->files[i]);
 	}
 }
 
