@@ -255,6 +255,9 @@ static void chain_queue(struct ring *r, struct chain *c, uint64_t off, unsigned 
 			c->len[pair] = left < most ? (unsigned int)left : most;
 			off += c->len[pair];
 		}
+		/* the one before is linked to what follows */
+		if (sqe)
+			sqe->flags |= IOSQE_IO_LINK;
 		sqe = io_uring_get_sqe(&r->ring);
 		if (r->registered && c->links % 2)
 			io_uring_prep_write_fixed(sqe, FILE_TO, r->memory, c->len[pair],
@@ -266,12 +269,10 @@ static void chain_queue(struct ring *r, struct chain *c, uint64_t off, unsigned 
 			io_uring_prep_write(sqe, j->to, r->memory, c->len[pair], c->off[pair]);
 		else
 			io_uring_prep_read(sqe, j->from, r->memory, c->len[pair], c->off[pair]);
-		sqe->flags |= IOSQE_IO_LINK;
 		if (r->registered)
 			sqe->flags |= IOSQE_FIXED_FILE;
 		io_uring_sqe_set_data64(sqe, c->links);
 	}
-	sqe->flags &= (uint8_t)~IOSQE_IO_LINK;
 }
 
 /* Submit a chain and wait for every answer; an error of the ring itself. */
