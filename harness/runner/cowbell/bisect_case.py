@@ -237,9 +237,12 @@ def require_room(folder: Path) -> None:
 def read_finding(path: Path, observe: str, damage: Path) -> Finding:
     """What a result file says. Raises UsageError for one that is none."""
     results = read_results(path)
-    if results.flaw() and not (results.end and "stopped" in results.end):
+    finding = judge(results.cases, observe, damage.read_text() if damage.exists() else "")
+    # A failure decides, whatever ended the run after it.
+    failed = finding.behaviour and finding.behaviour.verdict == "fail"
+    if results.flaw() and not failed:
         return Finding(None, results.flaw(), results.cases, True)
-    return judge(results.cases, observe, damage.read_text() if damage.exists() else "")
+    return finding
 
 
 def run_trial(kernel: Kernel, trial: Trial, files: Files, observe: str = "") -> Finding:
