@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -384,6 +385,39 @@ void try_modes(struct lab *l)
 		else if (fstat(l->fd[0], &st) || (st.st_mode & 07777) != modes[i])
 			lab_no(l, "chmod: taken, and forgotten");
 	}
+}
+
+static bool moved(const struct stat *before, int fd)
+{
+	struct stat after;
+
+	return !fstat(fd, &after) && (after.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+				      after.st_mtim.tv_nsec != before->st_mtim.tv_nsec);
+}
+
+/* A client that caches writes may leave the time of modification to the server, until the file is
+ * closed. One that never moves is no such thing. */
+void try_times(struct lab *l)
+{
+	/* the longest for filesystems that keep every other second, and clients that ask once a
+	 * second */
+	static const int wait_ms[] = { 20, 100, 1100, 1100 };
+	struct stat before;
+
+	if (!one(l) || fstat(l->fd[0], &before))
+		return;
+	for (size_t i = 0; i < sizeof(wait_ms) / sizeof(wait_ms[0]); i++) {
+		poll(NULL, 0, wait_ms[i]);
+		if (pwrite(l->fd[0], "x", 1, 0) != 1 || moved(&before, l->fd[0]))
+			return;
+	}
+	close(l->fd[0]);
+	poll(NULL, 0, wait_ms[2]);
+	l->fd[0] = openat(l->dirfd, lab_name(0), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (moved(&before, l->fd[0]))
+		lab_no(l, "a write moves the mtime when the file is closed");
+	else
+		lab_broken(l, "a write does not move the mtime");
 }
 
 void try_chown(struct lab *l)

@@ -252,7 +252,7 @@ static void settle_time(struct world *w, const struct wfile *f, const char *whic
 
 	if (touch == TOUCH_MAY)
 		return;
-	if (touch == TOUCH_MUST && !ticked)
+	if (touch == TOUCH_MUST && (!ticked || w->probe->need[NEED_TIMES].answer == ANSWER_NO))
 		return;
 	w->checked.times++;
 	if (touch == TOUCH_MUST && after == before)

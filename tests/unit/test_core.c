@@ -77,7 +77,11 @@ static void empty_folder(int dirfd)
 static json_t *run(const char *text)
 {
 	static const struct units units = { .block = 4096, .page = 4096 };
-	struct probe probe = { .units = units, .device_kind = "disk" };
+	struct probe probe = {
+		.units = units,
+		.device_kind = "disk",
+		.need = { [NEED_MODES].answer = ANSWER_YES, [NEED_TIMES].answer = ANSWER_YES },
+	};
 	char folder[] = "/tmp/cowbell-core-XXXXXX";
 	struct load_error err = { .text = "" };
 	struct casefile *c;
