@@ -170,6 +170,17 @@ def test_report_has_columns_of_kernels_and_what_changed(three, tmp_path):
     assert "emulated" in text
 
 
+def test_notes_of_answers_in_brackets_are_links(tmp_path):
+    known = {"place": "steps[0]", "seen": "x", "allowed": "y", "quirk": {"reason": "r", "link": ""}}
+    answer = {"steps[0] dedupe": "[EXDEV 0]"}
+    files = [write(tmp_path, OLD, point("a/b", "xfail", answers=answer, **known)),
+             write(tmp_path, NEW, point("a/b", answers={"steps[0] dedupe": "[SAME 9]"}))]
+    assert tool("report", *files, "-o", tmp_path / "report").returncode == 0
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert '<td>[EXDEV 0]!<sup><a href="#changes-1">1</a></sup><sup> <a href="#changes-2">' in text
+    assert "<td>[SAME 9]</td>" in text
+
+
 def test_report_of_one_kernel_has_no_such_list(three, tmp_path):
     assert tool("report", *three[:2], "-o", tmp_path / "report").returncode == 0
     assert 'id="changes"' not in (tmp_path / "report" / "index.html").read_text()

@@ -556,3 +556,31 @@ def test_server_that_will_not_end_is_killed(tmp_path, monkeypatch):
 def test_server_that_does_not_come_up_says_why(script, said, tmp_path, monkeypatch):
     with pytest.raises(RunnerError, match=said):
         Stub(tmp_path, monkeypatch, script).start()
+
+
+ALONE = """import socket, sys
+sys.path.insert(0, {runner!r})
+from cowbell import filesystems_network as network, kernel
+kernel.own_namespace(network=True)
+socket.sethostname("of-its-own")
+server = socket.socket()
+try:
+    socket.create_connection(("127.0.0.1", 1), 1)
+except OSError as error:
+    print(error.strerror)
+kernel.loopback_up()
+server.bind(("127.0.0.1", 445))
+server.listen()
+network.wait_for_port(445)
+print(sorted(name for _, name in socket.if_nameindex() if name == "lo"), socket.gethostname())
+"""
+
+
+@needs_root
+def test_server_has_a_network_and_a_name_of_its_own():
+    before = os.uname().nodename
+    done = subprocess.run(["/usr/bin/python3", "-c", ALONE.format(runner=str(fs.SCRIPT.parent))],
+                          capture_output=True, text=True, check=False)
+    assert (done.stdout.splitlines(), done.stderr) == (
+        ["Network is unreachable", "['lo'] of-its-own"], "")
+    assert os.uname().nodename == before != "of-its-own"

@@ -344,7 +344,7 @@ static bool read_size(struct loader *l, const struct at *at, json_t *object,
 				  "at most %llu bytes of data (a hole in \"layout\" may be larger)",
 				  LOAD_FILE_DATA_MAX);
 	f->mode_set = json_object_get(object, "mode");
-	return true;
+	return !f->mode_set || load_need(l, AT_KEY(at, "mode"), NEED_MODES, false, NULL);
 }
 
 static bool read_file(struct loader *l, const struct at *at, json_t *object, struct filespec *f)

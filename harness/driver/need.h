@@ -39,6 +39,7 @@
 	X(FREEZE, "freeze", "FIFREEZE and FITHAW") \
 	X(DROP_CACHES, "drop_caches", "/proc/sys/vm/drop_caches") \
 	X(ROOT, "root", "the caller is root in the initial user namespace") \
+	X(MODES, "modes", "files keep the permission bits that they are given") \
 	X(CHOWN, "chown", "files can be given away, and become other users") \
 	X(SECOND_FS, "second_fs", "--dir2 names another filesystem") \
 	X(VIEW, "view", "--view names another mount of the same filesystem") \

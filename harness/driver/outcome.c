@@ -129,7 +129,7 @@ static void apply_quirk(struct judged *j, const struct outcome *o, const struct 
 	if (j->verdict == VERDICT_FAIL)
 		quirk = quirk_find(r->quirks, r->place, o->point.name, j->kind);
 	else if (j->verdict == VERDICT_PASS)
-		quirk = quirk_find(r->quirks, r->place, o->point.name, NULL);
+		quirk = quirk_find(r->quirks, r->place, o->point.name, QUIRK_PASS);
 	if (!quirk)
 		return;
 	if (j->verdict == VERDICT_PASS)

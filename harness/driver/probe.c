@@ -54,6 +54,7 @@ static void (*const trials[NEED_COUNT])(struct lab *) = {
 	[NEED_FREEZE] = try_freeze,
 	[NEED_DROP_CACHES] = try_drop_caches,
 	[NEED_ROOT] = try_root,
+	[NEED_MODES] = try_modes,
 	[NEED_CHOWN] = try_chown,
 	[NEED_SECOND_FS] = try_second_fs,
 	[NEED_VIEW] = try_view,

@@ -104,6 +104,7 @@ void try_quota(struct lab *l);
 void try_freeze(struct lab *l);
 void try_drop_caches(struct lab *l);
 void try_root(struct lab *l);
+void try_modes(struct lab *l);
 void try_chown(struct lab *l);
 void try_second_fs(struct lab *l);
 void try_view(struct lab *l);

@@ -16,8 +16,9 @@ static const struct key {
 	const char *name;
 	bool required;
 } keys[] = {
-	{ "case", true },   { "reason", true },	 { "link", true },    { "kernel", false },
-	{ "mount", false }, { "second", false }, { "covers", false }, { "unit", false },
+	{ "case", true },    { "reason", true },  { "link", true },
+	{ "kernel", false }, { "mount", false },  { "second", false },
+	{ "unit", false },   { "covers", false }, { "sometimes", false },
 };
 
 static bool glob(const char *pattern, const char *text)
@@ -154,6 +155,16 @@ static bool good_covers(const json_t *covers)
 	return true;
 }
 
+/* What a key's value must be; NULL if it is that. */
+static const char *wanted(const char *key, const json_t *value)
+{
+	if (!strcmp(key, "covers"))
+		return good_covers(value) ? NULL : "a list of hang, crash, kmsg";
+	if (!strcmp(key, "sometimes"))
+		return json_is_true(value) ? NULL : "true";
+	return json_is_string(value) && *json_string_value(value) ? NULL : "some text";
+}
+
 static const struct key *find_key(const char *name)
 {
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -164,7 +175,7 @@ static const struct key *find_key(const char *name)
 
 static bool check_quirk(json_t *quirk, const char *path, size_t number, char *why, size_t size)
 {
-	const char *name;
+	const char *name, *must;
 	json_t *value;
 	bool valid = true;
 
@@ -174,12 +185,10 @@ static bool check_quirk(json_t *quirk, const char *path, size_t number, char *wh
 		if (!find_key(name))
 			return complain(why, size, "%s: quirks[%zu].%s: unknown key", path, number,
 					name);
-		if (!strcmp(name, "covers") ? !good_covers(value)
-					    : !json_is_string(value) || !*json_string_value(value))
+		must = wanted(name, value);
+		if (must)
 			return complain(why, size, "%s: quirks[%zu].%s: must be %s", path, number,
-					name,
-					!strcmp(name, "covers") ? "a list of hang, crash, kmsg"
-								: "some text");
+					name, must);
 	}
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (keys[i].required && !json_object_get(quirk, keys[i].name))
@@ -239,6 +248,8 @@ static bool covers(const json_t *quirk, const char *kind)
 
 	if (!kind)
 		return true;
+	if (!strcmp(kind, QUIRK_PASS))
+		return !json_object_get(quirk, "sometimes");
 	json_array_foreach (list, i, word)
 		if (!strcmp(json_string_value(word), kind))
 			return true;

@@ -12,7 +12,8 @@
  * (allocation unit, in bytes) and "covers" may be left out. In "case", * stands for anything, and a
  * plain name for all points of the case. A hang, a crash and a complaint in the kernel log are
  * covered only by a quirk that says so in "covers" ("hang", "crash", "kmsg"), so that a known wrong
- * errno hides no oops.
+ * errno hides no oops. What goes wrong by chance is "sometimes": true; a pass says nothing then,
+ * and stays a pass.
  */
 #ifndef COWBELL_QUIRK_H
 #define COWBELL_QUIRK_H
@@ -22,6 +23,9 @@
 #include <stdint.h>
 
 #include <jansson.h>
+
+/** QUIRK_PASS - what a result is called that is no failure */
+#define QUIRK_PASS "pass"
 
 /** struct quirk_place - where a run takes place */
 struct quirk_place {
@@ -46,7 +50,7 @@ bool quirk_load(json_t *list, const char *path, const char *text, size_t len, ch
 
 /**
  * quirk_find() - the first quirk that speaks of this case at this place
- * @kind: NULL for an ordinary result, else "hang", "crash" or "kmsg"
+ * @kind: NULL for an ordinary failure, else "hang", "crash", "kmsg" or QUIRK_PASS
  *
  * Returns {"reason", "link"} as results show it, a new reference, or NULL.
  */

@@ -187,7 +187,9 @@ void world_look(struct world *w)
 	for (size_t i = 0; i < w->point->files_count; i++) {
 		if (w->files[i].model)
 			rest(w->files[i].model);
-		look(w, &w->files[i]);
+		w->files[i].known.valid = false;
+		if (!world_is_away(w, &w->files[i]))
+			look(w, &w->files[i]);
 	}
 }
 
@@ -288,6 +290,19 @@ static void cut_private(struct world *w, const struct mfile *m)
 	}
 }
 
+static void settle_mode(struct world *w, const struct wfile *f, const struct mfile *m)
+{
+	/* What is shown is what the mount says of all files. */
+	if (w->probe->need[NEED_MODES].answer == ANSWER_NO)
+		return;
+	if (m->mode & ~m->mode_may_lose & ~f->known.mode || f->known.mode & ~m->mode)
+		world_fail(w, world_text(w, "%s has mode %04o", f->path, m->mode),
+			   "%s has mode %04o", f->path, f->known.mode);
+	if (f->known.uid != m->uid || f->known.gid != m->gid)
+		world_fail(w, world_text(w, "%s belongs to %u:%u", f->path, m->uid, m->gid),
+			   "%s belongs to %u:%u", f->path, f->known.uid, f->known.gid);
+}
+
 static void settle_file(struct world *w, struct wfile *f)
 {
 	const struct mfile *m = f->model;
@@ -311,12 +326,7 @@ static void settle_file(struct world *w, struct wfile *f)
 	if (f->known.size != m->rope.size)
 		world_fail(w, world_text(w, "%s has %" PRIu64 " bytes", f->path, m->rope.size),
 			   "%s has %" PRIu64 " bytes", f->path, f->known.size);
-	if (m->mode & ~m->mode_may_lose & ~f->known.mode || f->known.mode & ~m->mode)
-		world_fail(w, world_text(w, "%s has mode %04o", f->path, m->mode),
-			   "%s has mode %04o", f->path, f->known.mode);
-	if (f->known.uid != m->uid || f->known.gid != m->gid)
-		world_fail(w, world_text(w, "%s belongs to %u:%u", f->path, m->uid, m->gid),
-			   "%s belongs to %u:%u", f->path, f->known.uid, f->known.gid);
+	settle_mode(w, f, m);
 	/* Stores into a mapping move the time stamps when the kernel sees fit. */
 	if (!known || f->maps)
 		return;

@@ -423,7 +423,7 @@ static void test_load__files(void **state)
 
 	(void)state;
 	assert_string_equal(joined(p->fds, p->fds_count), "a b d s h n a.sharer");
-	assert_string_equal(needs(p), "clone fallocate direct chown mknod second_fs");
+	assert_string_equal(needs(p), "clone fallocate modes direct chown mknod second_fs");
 	assert_int_equal(a->kind, FILE_REGULAR);
 	assert_int_equal(a->open, O_RDWR);
 	assert_int_equal(a->layout_count, 5);

@@ -104,6 +104,9 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
 		  "\"link\":\"l\",\"unit\":\"64K\"}]}",
 		  "quirks[0].unit: must be a number of bytes" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"sometimes\":\"no\"}]}",
+		  "quirks[0].sometimes: must be true" },
 		{ "{\"filesystem\":\"xfs\",\"filesystem\":\"x\",\"quirks\":[]}", "q.json:1: " },
 	};
 	char why[256];
@@ -120,11 +123,12 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 	}
 }
 
-static const char two_quirks[] =
+static const char some_quirks[] =
 	"{\"filesystem\":\"btrfs\",\"quirks\":["
 	"{\"case\":\"a/b[*]\",\"kernel\":\">=5.18\",\"mount\":\"compress\",\"second\":\"xfs\","
 	"\"unit\":\"65536\",\"reason\":\"first\",\"link\":\"contract:F1\"},"
-	"{\"case\":\"a/c\",\"covers\":[\"hang\"],\"reason\":\"second\",\"link\":\"l\"}]}";
+	"{\"case\":\"a/c\",\"covers\":[\"hang\"],\"reason\":\"second\",\"link\":\"l\"},"
+	"{\"case\":\"a/d\",\"sometimes\":true,\"reason\":\"third\",\"link\":\"l\"}]}";
 
 static void check(const json_t *list, const struct quirk_place *place, const char *name,
 		  const char *kind, const char *want)
@@ -146,7 +150,7 @@ static void test_quirk_find__holds_every_condition(void **state)
 	char why[256];
 
 	(void)state;
-	assert_true(load(list, two_quirks, why));
+	assert_true(load(list, some_quirks, why));
 	check(list, &good, "a/b[x=1]", NULL, "first");
 	check(list, &good, "a/b", NULL, NULL);
 	check(list, &good, "a/b[x=1]", "kmsg", NULL);
@@ -175,11 +179,26 @@ static void test_quirk_find__covers_a_hang_only_if_it_says_so(void **state)
 	char why[256];
 
 	(void)state;
-	assert_true(load(list, two_quirks, why));
+	assert_true(load(list, some_quirks, why));
 	check(list, &place, "a/c[x=1]", NULL, "second");
 	check(list, &place, "a/c", "hang", "second");
 	check(list, &place, "a/c", "kmsg", NULL);
 	check(list, &place, "a/c", "crash", NULL);
+	json_decref(list);
+}
+
+static void test_quirk_find__a_pass_is_none_of_what_fails_sometimes(void **state)
+{
+	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0" };
+	json_t *list = json_array();
+	char why[256];
+
+	(void)state;
+	assert_true(load(list, some_quirks, why));
+	check(list, &place, "a/c", QUIRK_PASS, "second");
+	check(list, &place, "a/d", NULL, "third");
+	check(list, &place, "a/d", QUIRK_PASS, NULL);
+	check(list, &place, "a/d", "hang", NULL);
 	json_decref(list);
 }
 
@@ -192,6 +211,7 @@ int main(void)
 		cmocka_unit_test(test_quirk_load__says_what_is_wrong),
 		cmocka_unit_test(test_quirk_find__holds_every_condition),
 		cmocka_unit_test(test_quirk_find__covers_a_hang_only_if_it_says_so),
+		cmocka_unit_test(test_quirk_find__a_pass_is_none_of_what_fails_sometimes),
 	};
 
 	return cmocka_run_group_tests_name("quirk", tests, NULL, NULL);

@@ -45,6 +45,12 @@ static const struct argspec chmod_args[] = {
 	ARG_END,
 };
 
+static int chmod_need(const void *args)
+{
+	(void)args;
+	return NEED_MODES;
+}
+
 static void chmod_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct chmod_args *a = args;
@@ -76,6 +82,7 @@ const struct op op_chmod = {
 	.doc = "change permission bits: chmod(2), fchmod(2)",
 	.args_size = sizeof(struct chmod_args),
 	.args = chmod_args,
+	.need = chmod_need,
 	.run = chmod_run,
 	.apply = chmod_apply,
 };

@@ -495,8 +495,8 @@ def note_list(notes: profile.Notes, anchor: str) -> str:
 
 def references(text: str, anchor: str) -> str:
     """A cell of the profile with its notes as links."""
-    return re.sub(r" ?\[(\d+)\]", rf'<sup><a href="#{anchor}-\1">\1</a></sup>', escape(text)) \
-        if not text.startswith("[") else escape(text)
+    linked = re.sub(r" \[(\d+)\]", rf'<sup><a href="#{anchor}-\1">\1</a></sup>', escape(text))
+    return linked.replace("</sup><sup>", "</sup><sup> ")
 
 
 def skipped_section(report: Report, _: str) -> str:

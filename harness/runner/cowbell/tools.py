@@ -57,7 +57,9 @@ def run_tool(*command: str) -> str:
     """
     done = try_tool(*command)
     if done.returncode != 0:
-        said = last_line(done.stdout) or f"exit status {done.returncode}"
+        # mount.cifs says what is wrong and then where its manual is.
+        errors = [line for line in done.stdout.splitlines() if line.startswith("mount error")]
+        said = last_line("".join(errors[-1:]) or done.stdout) or f"exit status {done.returncode}"
         raise RunnerError(f"{' '.join(command)}: {said}")
     return done.stdout
 
