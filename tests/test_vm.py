@@ -293,8 +293,12 @@ def guest(*words, **how):
 
 def qemus():
     """Process numbers of QEMU."""
-    found = subprocess.run(("pgrep", "-f", vm.QEMU), capture_output=True, text=True, check=False)
-    return set(found.stdout.split())
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if vm.QEMU in entry.read_text(errors="replace").partition("\0")[0]:
+                found.add(entry.parent.name)
+    return found
 
 
 @contextlib.contextmanager
