@@ -9,6 +9,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -380,25 +381,23 @@ def test_timeout_ends_a_guest():
 
 @needs_guest
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-def test_ordinary_user_and_two_at_once(tmp_path):
+def test_ordinary_user_and_two_at_once():
     """Guests need no privilege, and do not get into each other's way."""
-    tmp_path.chmod(0o777)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755 | folder.stat().st_mode)
     image, modules = CACHED[-1].image, CACHED[-1].modules
-    copy = tmp_path / "kernel"
-    shutil.copytree(modules, copy / "lib/modules" / modules.name)
-    shutil.copy(image, copy / image.name)
-    subprocess.run(("chmod", "-R", "a+rX", copy), check=True)
-    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SCRIPT, "--accel",
-             "tcg", "--kernel", f"{copy / image.name},{copy / 'lib/modules' / modules.name}", "--",
-             "sh", "-c", "id -u; uname -r"]
-    both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             cwd="/", env={**os.environ, "HOME": str(tmp_path)})
-            for _ in range(2)]
-    for child in both:
-        out, err = child.communicate(timeout=GUEST_SECONDS)
-        assert (out.split(), err, child.returncode) == (["0", CACHED[-1].release], "", 0)
+    # pytest's own folders let nobody else in
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as top:
+        copy = Path(top) / "kernel"
+        shutil.copytree(modules, copy / "lib/modules" / modules.name)
+        shutil.copy(image, copy / image.name)
+        subprocess.run(("chmod", "-R", "a+rwX", top), check=True)
+        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SCRIPT, "--accel",
+                 "tcg", "--kernel", f"{copy / image.name},{copy / 'lib/modules' / modules.name}",
+                 "--", "sh", "-c", "id -u; uname -r"]
+        both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 cwd="/", env={**os.environ, "HOME": top}) for _ in range(2)]
+        for child in both:
+            out, err = child.communicate(timeout=GUEST_SECONDS)
+            assert (out.split(), err, child.returncode) == (["0", CACHED[-1].release], "", 0)
 
 
 @needs_guest
