@@ -2,13 +2,14 @@
 /*
  * Copies by io_uring, in two ways.
  *
- * With O_DIRECT, several blocks are in flight, each in a slot of its own that is read, then
- * written, then takes the next block. Each round is one system call, which submits what the last
- * answers led to and waits for more.
+ * In slots: several blocks are in flight, each in a slot of its own that is read, then written,
+ * then takes the next block. Each round is one system call, which submits what the last answers led
+ * to and waits for more.
  *
- * Through the page cache nothing is gained by that: what counts there is that the block stays in
- * the processor's cache. So reads and writes of one small block are linked in turn, and a whole
- * chain of them is one system call.
+ * In a chain: reads and writes of one block are linked in turn, and a whole chain of them is one
+ * system call. Through the page cache that is faster where writes do not wait (XFS, tmpfs), since
+ * the block stays in the processor's cache; slots are where the kernel hands them to its workers
+ * (btrfs).
  *
  * A short result is carried on where it stopped.
  */
@@ -44,7 +45,7 @@ struct ring {
 	struct io_uring ring;
 	size_t block;
 	unsigned int slots;
-	bool registered;
+	bool direct, registered;
 	char *memory;
 	struct slot slot[SLOTS];
 	/* of the present call */
@@ -92,7 +93,8 @@ static void ring_close(void *state)
 	free(r);
 }
 
-static struct ring *ring_open(const struct method *m, unsigned int slots, bool registered)
+static struct ring *ring_open(const struct method *m, unsigned int slots, bool direct,
+			      bool registered)
 {
 	struct ring *r = calloc(1, sizeof(*r));
 	int ret;
@@ -101,6 +103,7 @@ static struct ring *ring_open(const struct method *m, unsigned int slots, bool r
 		return NULL;
 	r->block = m->bytes;
 	r->slots = slots;
+	r->direct = direct;
 	r->registered = registered;
 	r->memory = method_buffer(r->block * slots);
 	ret = r->memory ? set_up(&r->ring) : -ENOMEM;
@@ -125,21 +128,24 @@ static void queue(struct ring *r, struct slot *s)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
 	const struct job *j = r->job;
+	const int from = r->direct ? j->from_direct : j->from;
+	const int to = r->direct ? j->to_direct : j->to;
 	char *at = s->memory + s->done;
 	unsigned int len = (unsigned int)(s->len - s->done);
 	const uint64_t off = s->off + s->done;
 	const int number = (int)(s - r->slot);
 
 	/* the end of a file is moved in whole units, as O_DIRECT wants it */
-	len = (unsigned int)((len + ALIGN - 1) / ALIGN * ALIGN);
+	if (r->direct)
+		len = (unsigned int)((len + ALIGN - 1) / ALIGN * ALIGN);
 	if (r->registered && s->writing)
 		io_uring_prep_write_fixed(sqe, FILE_TO, at, len, off, number);
 	else if (r->registered)
 		io_uring_prep_read_fixed(sqe, FILE_FROM, at, len, off, number);
 	else if (s->writing)
-		io_uring_prep_write(sqe, j->to_direct, at, len, off);
+		io_uring_prep_write(sqe, to, at, len, off);
 	else
-		io_uring_prep_read(sqe, j->from_direct, at, len, off);
+		io_uring_prep_read(sqe, from, at, len, off);
 	if (r->registered)
 		sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, s);
@@ -174,9 +180,10 @@ static void answer(struct ring *r, struct slot *s, int res)
 	s->done += (uint64_t)res;
 	if (s->done < s->len) {
 		/* what O_DIRECT has left of a unit is moved again; less than one is no way on */
-		if (res && (uint64_t)res < ALIGN)
+		if (r->direct && res && (uint64_t)res < ALIGN)
 			r->err = -EIO;
-		s->done -= s->done % ALIGN;
+		if (r->direct)
+			s->done -= s->done % ALIGN;
 		if (!r->err)
 			queue(r, s);
 	} else if (!s->writing) {
@@ -204,11 +211,13 @@ static int slots_run(void *state, const struct job *j)
 
 	r->job = j;
 	r->next = 0;
-	r->err = enroll_files(r, j->from_direct, j->to_direct);
+	r->err = enroll_files(r, r->direct ? j->from_direct : j->from,
+			      r->direct ? j->to_direct : j->to);
 	if (r->err)
 		return r->err;
 	/* without room, direct writes beyond the end wait for each other; not all can make it */
-	if (j->size > r->block && fallocate(j->to, 0, 0, (off_t)j->size) && errno != EOPNOTSUPP)
+	if (r->direct && j->size > r->block && fallocate(j->to, 0, 0, (off_t)j->size) &&
+	    errno != EOPNOTSUPP)
 		return -errno;
 	for (unsigned int i = 0; i < r->slots; i++)
 		take_next(r, &r->slot[i]);
@@ -225,7 +234,7 @@ static int slots_run(void *state, const struct job *j)
 		}
 		io_uring_cq_advance(&r->ring, seen);
 	}
-	if (!r->err && j->size % ALIGN && ftruncate(j->to, (off_t)j->size))
+	if (!r->err && r->direct && j->size % ALIGN && ftruncate(j->to, (off_t)j->size))
 		r->err = -errno;
 	return r->err;
 }
@@ -259,18 +268,10 @@ static void chain_queue(struct ring *r, struct chain *c, uint64_t off, unsigned 
 		if (sqe)
 			sqe->flags |= IOSQE_IO_LINK;
 		sqe = io_uring_get_sqe(&r->ring);
-		if (r->registered && c->links % 2)
-			io_uring_prep_write_fixed(sqe, FILE_TO, r->memory, c->len[pair],
-						  c->off[pair], 0);
-		else if (r->registered)
-			io_uring_prep_read_fixed(sqe, FILE_FROM, r->memory, c->len[pair],
-						 c->off[pair], 0);
-		else if (c->links % 2)
+		if (c->links % 2)
 			io_uring_prep_write(sqe, j->to, r->memory, c->len[pair], c->off[pair]);
 		else
 			io_uring_prep_read(sqe, j->from, r->memory, c->len[pair], c->off[pair]);
-		if (r->registered)
-			sqe->flags |= IOSQE_FIXED_FILE;
 		io_uring_sqe_set_data64(sqe, c->links);
 	}
 }
@@ -329,10 +330,9 @@ static int chain_run(void *state, const struct job *j)
 	struct ring *r = state;
 	unsigned int first = (unsigned int)r->block;
 	uint64_t off = 0;
-	int ret;
+	int ret = 0;
 
 	r->job = j;
-	ret = enroll_files(r, j->from, j->to);
 	while (!ret && off < j->size) {
 		struct chain c;
 
@@ -348,7 +348,7 @@ static int chain_run(void *state, const struct job *j)
 	static void *id##_open(const struct method *m, const struct job *first) \
 	{ \
 		(void)first; \
-		return ring_open(m, depth, is_registered); \
+		return ring_open(m, depth, is_direct, is_registered); \
 	} \
 	const struct method method_##id = { \
 		.name = text, \
@@ -365,8 +365,9 @@ static int chain_run(void *state, const struct job *j)
 
 URING(uring, "uring", "io_uring, buffered, linked reads and writes of 1M", false, false, 1 << 20, 1,
       chain_run);
-URING(uring_registered, "uring-registered", "the same, with registered buffers and files", false,
-      true, 1 << 20, 1, chain_run);
+URING(uring_registered, "uring-registered",
+      "io_uring, buffered, 2 blocks of 512K in flight, registered buffers and files", false, true,
+      512 << 10, 2, slots_run);
 URING(uring_direct, "uring-direct", "io_uring with O_DIRECT, 8 blocks of 1M in flight", true, false,
       1 << 20, 8, slots_run);
 URING(uring_direct_registered, "uring-direct-registered",
