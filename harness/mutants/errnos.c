@@ -4,20 +4,9 @@
 
 #include <linux/fs.h>
 
-#include "mutants.h"
+#include "hands.h"
 #include "kernel.h"
-
-static long say_wrong_errno(struct call *c)
-{
-	const struct mutant *m = mutant_active();
-	const long ret = call_real(c);
-
-	if (ret < 0 && errno == m->real) {
-		acted();
-		errno = m->wrong;
-	}
-	return ret;
-}
+#include "mutants.h"
 
 static long say_wrong_status(struct call *c)
 {
@@ -39,7 +28,7 @@ static long say_wrong_status(struct call *c)
 		.loses = "programs take E" #real_ " for E" #wrong_ " and do the wrong thing next", \
 		.kind = kind_, .run = run_, .real = E##real_, .wrong = E##wrong_ \
 	}
-#define CALL(op_, prefix_, kind_, ...) WRONG(op_, prefix_, kind_, say_wrong_errno, __VA_ARGS__)
+#define CALL(op_, prefix_, kind_, ...) WRONG(op_, prefix_, kind_, call_wrong_errno, __VA_ARGS__)
 
 /* One for each call. */
 #define CLONE(...)  CALL("clone", "clone", CALL_CLONE, __VA_ARGS__)

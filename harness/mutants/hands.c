@@ -15,9 +15,24 @@
 
 #include <linux/fs.h>
 
+#include "kernel.h"
+#include "mutants.h"
+
 #define BLOCK_ASSUMED 4096
 /* Stamps have the high bit of each byte set, so this is none. */
 #define GARBAGE 0x5a
+
+long call_wrong_errno(struct call *c)
+{
+	const struct mutant *m = mutant_active();
+	const long ret = call_real(c);
+
+	if (ret < 0 && errno == m->real) {
+		acted();
+		errno = m->wrong;
+	}
+	return ret;
+}
 
 uint64_t block_of(int fd)
 {

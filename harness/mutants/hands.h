@@ -8,6 +8,9 @@
 /* A mutant that must keep bytes to put them back leaves larger ranges alone. */
 #define KEEP_BYTES_MAX (UINT64_C(32) << 20)
 
+/** call_wrong_errno() - make the call; of an errno that is the mutant's @real, make its @wrong */
+long call_wrong_errno(struct call *c);
+
 /** block_of() - the filesystem's block size in bytes */
 uint64_t block_of(int fd);
 

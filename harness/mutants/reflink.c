@@ -265,18 +265,6 @@ static long grant_all(struct call *c)
 	return ret;
 }
 
-static long say_wrong_errno(struct call *c)
-{
-	const struct mutant *m = mutant_active();
-	const long ret = call_real(c);
-
-	if (ret < 0 && errno == m->real) {
-		acted();
-		errno = m->wrong;
-	}
-	return ret;
-}
-
 #define REFLINK(name_, run_, loses_) \
 	{ \
 		.name = "reflink-" name_, .subject = "ocfs2_reflink", .loses = loses_, \
@@ -286,7 +274,7 @@ static long say_wrong_errno(struct call *c)
 	{ \
 		.name = "reflink-E" #real_ "-as-E" #wrong_, .subject = "ocfs2_reflink", \
 		.loses = "programs take E" #real_ " for E" #wrong_ " and do the wrong thing next", \
-		.kind = CALL_REFLINK, .run = say_wrong_errno, .real = E##real_, \
+		.kind = CALL_REFLINK, .run = call_wrong_errno, .real = E##real_, \
 		.wrong = E##wrong_, .needs = "ocfs2_reflink" \
 	}
 

@@ -36,8 +36,6 @@ static const struct word open_words[] = {
 	{ "directory", O_DIRECTORY }, { NULL, 0 },
 };
 
-static const struct word via_words[] = { { "dir", 0 }, { "view", 1 }, { NULL, 0 } };
-
 struct open_args {
 	int file, new, as, via;
 	uint64_t flags;
@@ -56,7 +54,7 @@ static const struct argspec open_args[] = {
 	    .doc = "as of open(2); rdonly unless wronly or rdwr is among them"),
 	ARG(MODE, struct open_args, mode, .fallback = "0644", .doc = "of a file that it creates"),
 	ARG(NEW_FD, struct open_args, as, .required = true, .doc = "name of the descriptor"),
-	ARG(WORD, struct open_args, via, .words = via_words, .fallback = "dir",
+	ARG(WORD, struct open_args, via, .words = subject_via, .fallback = "dir",
 	    .doc = "view: through the other mount of the filesystem (--view)"),
 	ARG_END,
 };

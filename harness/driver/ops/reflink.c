@@ -15,8 +15,6 @@
 #include "../world.h"
 #include "subject.h"
 
-static const struct word via_words[] = { { "dir", 0 }, { "view", 1 }, { NULL, 0 } };
-
 struct reflink_args {
 	int file, as, to, via;
 	bool preserve;
@@ -29,12 +27,11 @@ static const struct argspec reflink_args[] = {
 	ARG(FILE, struct reflink_args, file, .required = true, .doc = "the source"),
 	ARG(NEW_FILE, struct reflink_args, as, .doc = "the new name"),
 	ARG(FILE, struct reflink_args, to,
-	    .doc = "in place of a new name: that of a file, which a step must have removed for "
-		   "this "
-		   "to work"),
+	    .doc = "in place of a new name: that of a file, which exists unless a step "
+		   "removed it"),
 	ARG(BOOL, struct reflink_args, preserve,
 	    .doc = "keep owner, mode, time stamp and all extended attributes"),
-	ARG(WORD, struct reflink_args, via, .words = via_words, .fallback = "dir",
+	ARG(WORD, struct reflink_args, via, .words = subject_via, .fallback = "dir",
 	    .doc = "view: give the new name through the other mount (--view)"),
 	ARG_END,
 };

@@ -7,6 +7,8 @@
 #include "../op.h"
 #include "../world.h"
 
+const struct word subject_via[] = { { "dir", 0 }, { "view", 1 }, { NULL, 0 } };
+
 enum { BY_FILE = 1, BY_FD = 2 };
 
 bool subject_by_fd(const struct world *w)

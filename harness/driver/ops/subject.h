@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../case.h"
+
 struct world;
 struct wfile;
 struct op_result;
@@ -25,6 +27,9 @@ struct subject {
 		.name = "fd", .type = ARG_FD, .offset = offsetof(type_, field_.fd), \
 		.doc = "by a descriptor, in place of a name" \
 	}
+
+/** subject_via - by which mount a file is reached: 0 "dir", 1 "view" */
+extern const struct word subject_via[];
 
 /** subject_by_fd() - does the step name a descriptor? */
 bool subject_by_fd(const struct world *w);

@@ -32,8 +32,6 @@ STALL_SECONDS = 300.0
 CONSOLE_SECONDS = 5.0
 KILL_SECONDS = 20.0
 POLL_SECONDS = 0.05
-# Where the guest keeps images of filesystems: in its memory. Its other tmpfs are too small for two.
-STATE = "/dev/shm/cowbell-fs"
 KMSG_LINES = 60
 TAIL_LINES = 20
 # What the script says on the console before and after each filesystem.
@@ -274,8 +272,7 @@ class Guests:
         for job in left:
             job.console = console
         # A file, since a word of a command line is 128 KiB at most.
-        self.script.write_text(f"export COWBELL_STATE={STATE}\n"
-                               + "".join(job.script() for job in left) + "exit 0\n")
+        self.script.write_text("".join(job.script() for job in left) + "exit 0\n")
         command = [str(SCRIPT), "--kernel", self.kernel.words, "--rw", str(self.folder),
                    "--log", str(console), *self.options, "--", "/bin/sh", str(self.script)]
         self.wedged, self.seen, self.progress_at = False, (), time.monotonic()

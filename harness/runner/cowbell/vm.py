@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
@@ -98,8 +98,6 @@ class Settings:
     log: Path | None = None
     # "kvm", "tcg", or nothing: kvm if it works.
     accel: str = ""
-    # Environment of the command on top of this process's COWBELL_* variables.
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 class Stream:
@@ -263,7 +261,7 @@ def open_initramfs(kernel: Kernel, command: Sequence[str], settings: Settings, a
             "TERM": os.environ.get("TERM", "linux")}
     environment = {
         **{name: value for name, value in os.environ.items() if name.startswith("COWBELL_")},
-        "COWBELL_STATE": "/run/cowbell-fs", "COWBELL_VM": accel, **settings.environment}
+        "COWBELL_STATE": "/run/cowbell-fs", "COWBELL_VM": accel}
     files = {
         "settings": "".join(f"{name}={shlex.quote(value)}\n" for name, value in said.items()),
         "command": command_script(command or ("/bin/bash", "-i"), environment),
@@ -478,7 +476,10 @@ def interact(kernel: Kernel, settings: Settings) -> int:
 def report(outcome: Outcome, log: Path | None) -> int:
     """Say what was wrong with a guest; the exit status of this command."""
     for text in outcome.complaints:
-        complain(NAME, f"the guest's kernel says: {without_time(text.splitlines()[0])}")
+        line = without_time(text.splitlines()[0])
+        # What it died of is told last.
+        if line != outcome.died:
+            complain(NAME, f"the guest's kernel says: {line}")
     if outcome.timed_out:
         complain(NAME, "the time of --timeout is over; the guest was killed")
         return EXIT_TIMEOUT
