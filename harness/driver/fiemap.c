@@ -45,7 +45,7 @@ static int append(struct fiemap_list *l, const struct fiemap_extent *e)
 static int take(const struct fiemap *m, uint64_t end, uint64_t *pos, bool *done,
 		struct fiemap_list *out)
 {
-	for (uint32_t i = 0; i < m->fm_mapped_extents && i < BATCH; i++) {
+	for (uint32_t i = 0; i < m->fm_mapped_extents && i < m->fm_extent_count; i++) {
 		const struct fiemap_extent *e = &m->fm_extents[i];
 		const uint64_t next = e->fe_logical + e->fe_length;
 		int err;
@@ -66,25 +66,52 @@ static int take(const struct fiemap *m, uint64_t end, uint64_t *pos, bool *done,
 	return 0;
 }
 
+static uint64_t end_of(uint64_t off, uint64_t len)
+{
+	return len > UINT64_MAX - off ? UINT64_MAX : off + len;
+}
+
+size_t fiemap_size(uint32_t room)
+{
+	return sizeof(struct fiemap) + room * sizeof(struct fiemap_extent);
+}
+
+void fiemap_ask(struct fiemap *m, uint32_t room, uint64_t off, uint64_t len, bool sync)
+{
+	memset(m, 0, fiemap_size(room));
+	m->fm_start = off;
+	m->fm_length = end_of(off, len) - off;
+	m->fm_flags = sync ? FIEMAP_FLAG_SYNC : 0;
+	m->fm_extent_count = room;
+}
+
+int fiemap_answer(const struct fiemap *m, struct fiemap_list *out)
+{
+	uint64_t pos = m->fm_start;
+	bool done = false;
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = take(m, end_of(m->fm_start, m->fm_length), &pos, &done, out);
+	if (err)
+		fiemap_free(out);
+	return err;
+}
+
 int fiemap_read(int fd, uint64_t off, uint64_t len, bool sync, struct fiemap_list *out)
 {
-	const size_t size = sizeof(struct fiemap) + BATCH * sizeof(struct fiemap_extent);
-	const uint64_t end = len > UINT64_MAX - off ? UINT64_MAX : off + len;
+	const uint64_t end = end_of(off, len);
 	struct fiemap *m = NULL;
 	uint64_t pos = off;
 	bool done = len == 0;
 	int err = 0;
 
 	memset(out, 0, sizeof(*out));
-	m = malloc(size);
+	m = malloc(fiemap_size(BATCH));
 	if (!m)
 		return -ENOMEM;
 	while (!done && !err) {
-		memset(m, 0, size);
-		m->fm_start = pos;
-		m->fm_length = end - pos;
-		m->fm_flags = sync ? FIEMAP_FLAG_SYNC : 0;
-		m->fm_extent_count = BATCH;
+		fiemap_ask(m, BATCH, pos, end - pos, sync);
 		err = ioctl(fd, FS_IOC_FIEMAP, m) ? -errno : take(m, end, &pos, &done, out);
 	}
 	free(m);

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct fiemap;
+
 /* A file with more extents than this is not read to its end: -E2BIG. */
 #define FIEMAP_PIECES_MAX (1U << 20)
 
@@ -34,6 +36,19 @@ struct fiemap_list {
  * kernel that would keep us here for ever).
  */
 int fiemap_read(int fd, uint64_t off, uint64_t len, bool sync, struct fiemap_list *out);
+
+/** fiemap_size() - the size in bytes of the argument of a call that has room for @room extents */
+size_t fiemap_size(uint32_t room);
+
+/** fiemap_ask() - fill in the argument, of fiemap_size() bytes, of one call; as fiemap_read() */
+void fiemap_ask(struct fiemap *m, uint32_t room, uint64_t off, uint64_t len, bool sync);
+
+/**
+ * fiemap_answer() - the extents that one call has answered, the first ones that it had room for
+ *
+ * Returns 0 and a list for fiemap_free(), or as fiemap_read().
+ */
+int fiemap_answer(const struct fiemap *m, struct fiemap_list *out);
 
 /** fiemap_free() - give a list back; it is empty after */
 void fiemap_free(struct fiemap_list *l);

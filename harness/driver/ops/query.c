@@ -5,18 +5,23 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <linux/fiemap.h>
+#include <linux/fs.h>
 
 #include "../fiemap.h"
 #include "../op.h"
 #include "../world.h"
+#include "mapped.h"
 #include "subject.h"
 
 #define MODE_BITS    07777
 #define SECTOR_BYTES 512
+/* Of an answer in a mapping, which spoils so much of the file. */
+#define MAPPED_EXTENTS 16
 
 struct statx_args {
 	struct subject on;
@@ -159,6 +164,8 @@ struct fiemap_args {
 	int fd;
 	uint64_t off, len;
 	bool sync;
+	int arg_in;
+	uint64_t arg_off;
 };
 
 static const struct argspec fiemap_args[] = {
@@ -166,6 +173,10 @@ static const struct argspec fiemap_args[] = {
 	ARG(NUM, struct fiemap_args, off, .fallback = "0", .doc = "where the range begins"),
 	ARG(NUM, struct fiemap_args, len, .fallback = "-1", .doc = "its length; absent: all"),
 	ARG(BOOL, struct fiemap_args, sync, .doc = "FIEMAP_FLAG_SYNC: write dirty data first"),
+	ARG(FD, struct fiemap_args, arg_in,
+	    .doc = "the answer goes to a mapping of this file, into which the question is written "
+		   "first; 16 extents at most"),
+	ARG(NUM, struct fiemap_args, arg_off, .doc = "there, at this offset in bytes"),
 	ARG_END,
 };
 
@@ -208,13 +219,36 @@ static int fiemap_need(const void *args)
 	return NEED_FIEMAP;
 }
 
+/* One call that writes its answer into a mapping; as fiemap_read() if not r->harness. */
+static int read_mapped(struct world *w, const struct fiemap_args *a, struct op_result *r,
+		       struct fiemap_list *out)
+{
+	const size_t size = fiemap_size(MAPPED_EXTENTS);
+	struct fiemap *answer = arena_alloc(w->arena, size);
+	struct mapped m = { 0 };
+	void *arg;
+	int err;
+
+	fiemap_ask(answer, MAPPED_EXTENTS, a->off, a->len, a->sync);
+	arg = mapped_place(w, a->arg_in, a->arg_off, answer, size, &m, r);
+	if (r->harness)
+		return -r->harness;
+	err = ioctl(world_fd(w, a->fd), FS_IOC_FIEMAP, arg) ? -errno : 0;
+	mapped_take(&m, answer, size, arg);
+	return err ? err : fiemap_answer(answer, out);
+}
+
 static void fiemap_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct fiemap_args *a = args;
 	struct extents *x = arena_alloc(w->arena, sizeof(*x));
 	struct fiemap_list list;
-	const int err = fiemap_read(world_fd(w, a->fd), a->off, a->len, a->sync, &list);
+	const int err = a->arg_in != NAME_NONE
+				? read_mapped(w, a, r, &list)
+				: fiemap_read(world_fd(w, a->fd), a->off, a->len, a->sync, &list);
 
+	if (r->harness)
+		return;
 	r->data = x;
 	r->err = -err;
 	r->ret = err ? -1 : 0;
@@ -235,6 +269,15 @@ static void fiemap_run(struct world *w, const void *args, struct op_result *r)
 			   "[%" PRIu64 " extents, %" PRIu64 " shared, %" PRIu64 " unknown, %" PRIu64
 			   " unwritten%s]",
 			   x->count, x->shared, x->unknown, x->unwritten, x->last ? ", last" : "");
+}
+
+static void fiemap_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct fiemap_args *a = args;
+
+	(void)r;
+	if (a->arg_in != NAME_NONE)
+		mapped_apply(w, a->arg_in, a->arg_off, fiemap_size(MAPPED_EXTENTS));
 }
 
 /* @marked of @count extents are as they should be. */
@@ -290,5 +333,6 @@ const struct op op_fiemap = {
 	.expects = fiemap_expects,
 	.need = fiemap_need,
 	.run = fiemap_run,
+	.apply = fiemap_apply,
 	.check = fiemap_check,
 };
