@@ -727,6 +727,16 @@ def test_quirk(place, step, verdict, code):
     assert done.cases[0]["quirk"] == {"reason": QUIRK["reason"], "link": QUIRK["link"]}
 
 
+def test_quirk_that_has_a_case_left_out(place):
+    red, deadly = place.case("red", RED), quirks(place, QUIRK | {"skip": True})
+    done = place.run("--quirks", deadly, red)
+    assert (done.code, done.verdicts) == (77, [("red", "skip")])
+    assert done.cases[0]["reason"] == QUIRK["reason"]
+    done = place.run("--quirks", deadly, "--despite-quirks", red)
+    assert (done.code, done.verdicts) == (0, [("red", "xfail")])
+    assert " --despite-quirks " in done.cases[0]["repeat"]
+
+
 @pytest.mark.parametrize("covers, verdict, code", [
     ({}, "fail", 1), ({"covers": ["hang"]}, "xfail", 0)], ids=["any", "hang"])
 def test_quirk_of_a_hang(place, covers, verdict, code):
@@ -744,9 +754,11 @@ def test_quirk_of_a_hang(place, covers, verdict, code):
      "{}: quirks[1].why: unknown key"),
     (json.dumps({"filesystem": "xfs", "quirks": [QUIRK | {"reason": ""}]}),
      "{}: quirks[0].reason: must be some text"),
+    (json.dumps({"filesystem": "xfs", "quirks": [QUIRK | {"skip": False}]}),
+     "{}: quirks[0].skip: must be true"),
     (json.dumps({"filesystem": "xfs", "quirks": [QUIRK | {"kernel": "new"}]}),
      '{}: quirks[0].kernel: must be like ">=5.18 <6.20"'),
-], ids=["text", "list", "link", "key", "reason", "kernel"])
+], ids=["text", "list", "link", "key", "reason", "skip", "kernel"])
 def test_quirks_with_a_defect(place, text, line):
     path = place.top / "q.json"
     path.write_text(text)

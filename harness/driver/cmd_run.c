@@ -351,6 +351,7 @@ static void fill_supervise(struct run *r)
 		.view = r->o.view ? &r->view : NULL,
 		.probe = p,
 		.quirks = r->quirks,
+		.despite_quirks = r->o.despite_quirks,
 		.resume = r->o.resume ? &r->resume : NULL,
 		.sink = &r->sink,
 		.kmsg = r->kmsg,
@@ -375,6 +376,7 @@ static void fill_supervise(struct run *r)
 		.budget = r->o.budget,
 		.hooks = r->s.hooks,
 		.quirks = r->o.quirks.item,
+		.despite_quirks = r->o.despite_quirks,
 	};
 }
 

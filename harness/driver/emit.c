@@ -227,6 +227,8 @@ char *emit_repeat(const struct emit_command *c, uint64_t seed, uint64_t round, c
 		put_option(f, "--hook", *h);
 	for (const char *const *q = c->quirks; q && *q; q++)
 		put_option(f, "--quirks", *q);
+	if (c->despite_quirks)
+		fputs(" --despite-quirks", f);
 	fprintf(f, " --seed %" PRIu64 " %s", seed, quoted);
 	fclose(f);
 	free(quoted);

@@ -80,6 +80,7 @@ struct emit_command {
 	/** @hooks, @quirks, @cases: rows that end with NULL */
 	const char *const *hooks;
 	const char *const *quirks;
+	bool despite_quirks;
 };
 
 /** emit_repeat() - a line for the shell that does one point again, or @round of a race (0: all of

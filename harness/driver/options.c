@@ -45,6 +45,8 @@ static const struct row {
 	    "the filesystem is ours alone: fill, freeze and measure it"),
 	ROW("hook", "NAME=COMMAND", MANY, hooks, 0, 0, "a command that cases may ask for: remount"),
 	ROW("quirks", "FILE", MANY, quirks, 0, 0, "more known deviations"),
+	ROW("despite-quirks", NULL, FLAG, despite_quirks, 0, 0,
+	    "run also what this kernel is known not to get over"),
 	ROW("resume", "FILE", TEXT, resume, 0, 0, "go on with the run whose results these are"),
 	ROW("announce", NULL, FLAG, announce, 0, 0,
 	    "write a line before each point too: it tells what ran when the machine died"),

@@ -27,7 +27,7 @@ struct run_options {
 	struct number jobs, seed, timeout, repeat, round;
 	/** @budget: 0 if not given */
 	double budget;
-	bool stop_on_fail, keep, dedicated, announce, help;
+	bool stop_on_fail, keep, dedicated, announce, despite_quirks, help;
 	struct many hooks, quirks;
 	/** @select: what is left: which cases; ends with NULL */
 	char *const *select;

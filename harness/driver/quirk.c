@@ -16,9 +16,9 @@ static const struct key {
 	const char *name;
 	bool required;
 } keys[] = {
-	{ "case", true },    { "reason", true },  { "link", true },
-	{ "kernel", false }, { "mount", false },  { "second", false },
-	{ "unit", false },   { "covers", false }, { "sometimes", false },
+	{ "case", true },	{ "reason", true },  { "link", true },	{ "kernel", false },
+	{ "mount", false },	{ "second", false }, { "unit", false }, { "covers", false },
+	{ "sometimes", false }, { "skip", false },
 };
 
 static bool glob(const char *pattern, const char *text)
@@ -160,7 +160,7 @@ static const char *wanted(const char *key, const json_t *value)
 {
 	if (!strcmp(key, "covers"))
 		return good_covers(value) ? NULL : "a list of hang, crash, kmsg";
-	if (!strcmp(key, "sometimes"))
+	if (!strcmp(key, "sometimes") || !strcmp(key, "skip"))
 		return json_is_true(value) ? NULL : "true";
 	return json_is_string(value) && *json_string_value(value) ? NULL : "some text";
 }
@@ -250,6 +250,8 @@ static bool covers(const json_t *quirk, const char *kind)
 		return true;
 	if (!strcmp(kind, QUIRK_PASS))
 		return !json_object_get(quirk, "sometimes");
+	if (!strcmp(kind, QUIRK_SKIP))
+		return json_object_get(quirk, "skip");
 	json_array_foreach (list, i, word)
 		if (!strcmp(json_string_value(word), kind))
 			return true;

@@ -13,7 +13,8 @@
  * plain name for all points of the case. A hang, a crash and a complaint in the kernel log are
  * covered only by a quirk that says so in "covers" ("hang", "crash", "kmsg"), so that a known wrong
  * errno hides no oops. What goes wrong by chance is "sometimes": true; a pass says nothing then,
- * and stays a pass.
+ * and stays a pass. What the machine would not get over, as a call that never comes back and keeps
+ * the filesystem in use, is "skip": true, and only run if that is asked for.
  */
 #ifndef COWBELL_QUIRK_H
 #define COWBELL_QUIRK_H
@@ -26,6 +27,8 @@
 
 /** QUIRK_PASS - what a result is called that is no failure */
 #define QUIRK_PASS "pass"
+/** QUIRK_SKIP - asks for a quirk that has a point left out */
+#define QUIRK_SKIP "skip"
 
 /** struct quirk_place - where a run takes place */
 struct quirk_place {
@@ -50,7 +53,8 @@ bool quirk_load(json_t *list, const char *path, const char *text, size_t len, ch
 
 /**
  * quirk_find() - the first quirk that speaks of this case at this place
- * @kind: NULL for an ordinary failure, else "hang", "crash", "kmsg" or QUIRK_PASS
+ * @kind: NULL for an ordinary failure, else "hang", "crash", "kmsg", QUIRK_PASS or
+ * QUIRK_SKIP
  *
  * Returns {"reason", "link"} as results show it, a new reference, or NULL.
  */

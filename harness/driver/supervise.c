@@ -243,6 +243,18 @@ static const char *unmet(const struct supervise *s, const struct point *p)
 	return NULL;
 }
 
+/* Why a point is not run here, though it could be; NULL if it is. */
+static const char *spared(const struct supervise *s, const struct point *p)
+{
+	json_t *quirk =
+		s->despite_quirks ? NULL : quirk_find(s->quirks, &s->place, p->name, QUIRK_SKIP);
+	const char *why = json_string_value(json_object_get(quirk, "reason"));
+
+	/* the list of quirks still holds the text */
+	json_decref(quirk);
+	return why;
+}
+
 /* The point of a ticket if there is something to do for it; what is wrong with it is written. */
 static struct point *fetch(struct loop *l, const struct ticket *t)
 {
@@ -282,6 +294,8 @@ static bool start_next(struct loop *l, struct slot *slot, bool alone)
 
 		if (!p)
 			continue;
+		if (!why)
+			why = spared(l->s, p);
 		e = describe(l->s, p, t.round);
 		if (why) {
 			write_plain(l->s, &e, VERDICT_SKIP, why);

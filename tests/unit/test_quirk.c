@@ -128,7 +128,8 @@ static const char some_quirks[] =
 	"{\"case\":\"a/b[*]\",\"kernel\":\">=5.18\",\"mount\":\"compress\",\"second\":\"xfs\","
 	"\"unit\":\"65536\",\"reason\":\"first\",\"link\":\"contract:F1\"},"
 	"{\"case\":\"a/c\",\"covers\":[\"hang\"],\"reason\":\"second\",\"link\":\"l\"},"
-	"{\"case\":\"a/d\",\"sometimes\":true,\"reason\":\"third\",\"link\":\"l\"}]}";
+	"{\"case\":\"a/d\",\"sometimes\":true,\"reason\":\"third\",\"link\":\"l\"},"
+	"{\"case\":\"a/e\",\"skip\":true,\"reason\":\"fourth\",\"link\":\"l\"}]}";
 
 static void check(const json_t *list, const struct quirk_place *place, const char *name,
 		  const char *kind, const char *want)
@@ -174,7 +175,7 @@ static void test_quirk_find__holds_every_condition(void **state)
 
 static void test_quirk_find__covers_a_hang_only_if_it_says_so(void **state)
 {
-	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0" };
+	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
 	json_t *list = json_array();
 	char why[256];
 
@@ -187,9 +188,9 @@ static void test_quirk_find__covers_a_hang_only_if_it_says_so(void **state)
 	json_decref(list);
 }
 
-static void test_quirk_find__a_pass_is_none_of_what_fails_sometimes(void **state)
+static void test_quirk_find__passes_and_skips_are_asked_for(void **state)
 {
-	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0" };
+	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
 	json_t *list = json_array();
 	char why[256];
 
@@ -199,6 +200,8 @@ static void test_quirk_find__a_pass_is_none_of_what_fails_sometimes(void **state
 	check(list, &place, "a/d", NULL, "third");
 	check(list, &place, "a/d", QUIRK_PASS, NULL);
 	check(list, &place, "a/d", "hang", NULL);
+	check(list, &place, "a/d", QUIRK_SKIP, NULL);
+	check(list, &place, "a/e", QUIRK_SKIP, "fourth");
 	json_decref(list);
 }
 
@@ -211,7 +214,7 @@ int main(void)
 		cmocka_unit_test(test_quirk_load__says_what_is_wrong),
 		cmocka_unit_test(test_quirk_find__holds_every_condition),
 		cmocka_unit_test(test_quirk_find__covers_a_hang_only_if_it_says_so),
-		cmocka_unit_test(test_quirk_find__a_pass_is_none_of_what_fails_sometimes),
+		cmocka_unit_test(test_quirk_find__passes_and_skips_are_asked_for),
 	};
 
 	return cmocka_run_group_tests_name("quirk", tests, NULL, NULL);

@@ -46,7 +46,7 @@ class Trial:
         """The command for the guest. What the case does not need is not made there: boots cost."""
         options = ["--check-log", str(damage)]
         run = ["--dedicated", "--dir", "{dir}", "--json", str(results), "--jobs", "1",
-               "--repeat", str(self.rounds)]
+               "--despite-quirks", "--repeat", str(self.rounds)]
         for need, option, where in (("second_fs", "--second", "--dir2={dir2}"),
                                     ("view", "--view", "--view={view}")):
             if need in self.needs:
