@@ -16,7 +16,7 @@
 #include "subject.h"
 
 struct reflink_args {
-	int file, as, to, via;
+	int file, as, to, in, via;
 	bool preserve;
 };
 
@@ -29,6 +29,8 @@ static const struct argspec reflink_args[] = {
 	ARG(FILE, struct reflink_args, to,
 	    .doc = "in place of a new name: that of a file, which exists unless a step "
 		   "removed it"),
+	ARG(FD, struct reflink_args, in,
+	    .doc = "folder that the new name goes to; absent: that of all files"),
 	ARG(BOOL, struct reflink_args, preserve,
 	    .doc = "keep owner, mode, time stamp and all extended attributes"),
 	ARG(WORD, struct reflink_args, via, .words = subject_via, .fallback = "dir",
@@ -48,15 +50,24 @@ static int reflink_target(const struct world *w, const struct reflink_args *a)
 	return w->step->args_set & REFLINK_TO ? a->to : a->as;
 }
 
+/* Where the new name goes. */
+static int reflink_folder(struct world *w, const struct reflink_args *a, const struct wfile *to)
+{
+	if (a->via)
+		return w->viewfd;
+	return a->in != NAME_NONE ? world_fd(w, a->in) : to->dirfd;
+}
+
 static void reflink_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct reflink_args *a = args;
 	const uint64_t given = w->step->args_set & (REFLINK_AS | REFLINK_TO);
-	const struct wfile *from = &w->files[a->file], *to = &w->files[reflink_target(w, a)];
+	const struct wfile *from = &w->files[a->file];
+	const struct wfile *to = &w->files[reflink_target(w, a)];
 	const struct ocfs2_reflink reflink = {
 		.old_path = (uintptr_t)subject_path_of(w, from),
 		.new_path = (uintptr_t)world_text(w, "/proc/self/fd/%d/%s",
-						  a->via ? w->viewfd : to->dirfd, to->path),
+						  reflink_folder(w, a, to), to->path),
 		.preserve = a->preserve,
 	};
 
@@ -66,12 +77,12 @@ static void reflink_run(struct world *w, const void *args, struct op_result *r)
 		r->harness = EINVAL;
 }
 
-static void reflink_refused(struct world *w, const struct wfile *to)
+static void reflink_refused(struct world *w, int folder, const struct wfile *to)
 {
 	struct stat st;
 
 	w->checked.attributes++;
-	if (!to->exists && !fstatat(to->dirfd, to->path, &st, AT_SYMLINK_NOFOLLOW))
+	if (!to->exists && !fstatat(folder, to->path, &st, AT_SYMLINK_NOFOLLOW))
 		world_fail(w, "a call that fails makes no name", "there is a file %s", to->path);
 }
 
@@ -117,9 +128,11 @@ static void reflink_apply(struct world *w, const void *args, const struct op_res
 	struct stat st;
 
 	if (r->err) {
-		reflink_refused(w, to);
+		reflink_refused(w, reflink_folder(w, a, to), to);
 		return;
 	}
+	if (a->in != NAME_NONE)
+		to->dirfd = world_fd(w, a->in);
 	world_made(w, reflink_target(w, a));
 	if (!from->model || !to->model || fstatat(to->keep, "", &st, AT_EMPTY_PATH))
 		return;
