@@ -299,14 +299,15 @@ def test_vng_exit_status_streams_and_files(fake, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     log = tmp_path / "log"
-    outcome, out, err = fake(f"cat $folder/settings >{tmp_path}/said\nls $folder >>{tmp_path}/said\n"
-                             f"echo $* >>{tmp_path}/said\n{SAYS}", runner="vng", accel="tcg", log=log,
-                             writable=[tmp_path], smp=3, memory_bytes=1 << 30, append="more=1")
+    look = f"(cat $folder/settings; ls $folder; echo $*) >{tmp_path}/said\n"
+    outcome, out, err = fake(look + SAYS, runner="vng", accel="tcg", log=log, writable=[tmp_path],
+                             smp=3, memory_bytes=1 << 30, append="more=1")
     assert (outcome.status, out, err) == (125, b"1\n", b"2\n")
     assert outcome.console == ["booted"] and log.read_text() == "booted\n"
     said = (tmp_path / "said").read_text()
-    for part in ("TOKEN=cowbell-T\n", f"RW_0={tmp_path}\n", "busybox\ncommand\nmain\nsettings\n",
-                 "--disable-kvm", "--cpus 3", "--memory 1024M", "--append no_timer_check more=1",
+    for part in ("TOKEN=cowbell-T\n", f"RW_0={tmp_path}\n",
+                 "busybox\ncommand\nmain\nsettings\n", "--disable-kvm", "--cpus 3",
+                 "--memory 1024M", "--append no_timer_check more=1",
                  f"path={tmp_path},mount_tag=rw0"):
         assert part in said
     assert not list(tmp_path.glob("cowbell-vng-*"))
@@ -411,6 +412,21 @@ def test_command_in_a_guest(tmp_path):
                                         "config"]
     assert (done.stderr, done.returncode) == ("wrong\n", 200)
     assert (shared / "file").read_text() == "kept\n" and not list(other.iterdir())
+
+
+@needs_guest
+@pytest.mark.skipif(not find_tool("vng"), reason="vng is not installed (virtme-ng)")
+def test_command_in_a_guest_of_vng(tmp_path):
+    """As in one of our own."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    done = guest("--runner", "vng", "--rw", shared, "--", "sh", "-c",
+                 "uname -r; pwd; echo wrong >&2; echo kept >shared/file; echo gone >x; cat x;"
+                 "exit 255",
+                 cwd=tmp_path)
+    assert done.stdout.splitlines() == [CACHED[-1].release, str(tmp_path), "gone"]
+    assert (done.stderr, done.returncode) == ("wrong\n", 255)
+    assert (shared / "file").read_text() == "kept\n" and not (tmp_path / "x").exists()
 
 
 @needs_guest
