@@ -520,6 +520,19 @@ def test_a_step_builds_first(lab):
     assert lab.boots() == 0
 
 
+def test_what_is_kept_is_called_after_the_revision(lab, tmp_path_factory):
+    subprocess.run(f"git init -q {lab.top} && cd {lab.top} && git -c user.name=A -c "
+                   "user.email=a@example.org commit -q --allow-empty -m one", shell=True,
+                   check=True)
+    commit = subprocess.check_output(["git", "-C", lab.top, "rev-parse", "--short", "HEAD"],
+                                     text=True).strip()
+    # what make O= builds is outside of the repository
+    tree = tmp_path_factory.mktemp("built")
+    done = lab.step(PASS, "--keep", str(lab.top / "kept"), "--tree", str(tree))
+    assert done.returncode == 0
+    assert [path.name for path in (lab.top / "kept").iterdir()] == [f"{commit}-6.1-test"]
+
+
 def test_keep_keeps_what_a_step_left(lab):
     for name in ("6.1-test", "6.1-test-2"):
         done = lab.step(FAIL, "--keep", str(lab.top / "kept"))
