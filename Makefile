@@ -184,10 +184,11 @@ run:	## make filesystems in loop images, run the cases on each, print the table 
 	@$(MAKE) all
 	@touch $(BUILD)/.began
 	@echo "harness/runner/cowbell-matrix $(MATRIX_ARGS)"
-	@RESULTS=$(RESULTS) harness/runner/cowbell-matrix $(MATRIX_ARGS); status=$$?; \
-	$(if $(CASES),,$(MAKE) -s bench SUITES=quick TIME=5 || status=$$?;) \
-	files=$$(find $(RESULTS) -maxdepth 2 -name '*.jsonl' -newer $(BUILD)/.began | sort | xargs); \
-	[ -z "$$files" ] || $(MAKE) -s report FILES="--partial $$files"; exit $$status
+	@RESULTS=$(RESULTS) harness/runner/cowbell-matrix $(MATRIX_ARGS); echo $$? >$(BUILD)/.status
+	@$(if $(CASES),,$(MAKE) -s bench SUITES=quick TIME=5 || echo $$? >$(BUILD)/.status)
+	@files=$$(find $(RESULTS) -maxdepth 2 -name '*.jsonl' -newer $(BUILD)/.began 2>/dev/null | sort | xargs); \
+	[ -z "$$files" ] || $(MAKE) -s report FILES="--partial $$files"
+	@exit $$(cat $(BUILD)/.status)
 
 FILES ?= $(wildcard $(RESULTS)/*.jsonl $(RESULTS)/*/*.jsonl)
 

@@ -135,8 +135,29 @@ def test_one_change_takes_as_many_steps_as_halving_does(length):
         assert tried <= 2 + math.ceil(math.log2(length - 1)) if length > 2 else tried == 2
 
 
-def test_ends_that_are_alike_are_all_that_is_tried():
-    assert explore("aaaaaaaa") == (["a", *[UNTRIED] * 6, "a"], 2)
+@pytest.mark.parametrize("length", [*range(2, 40), 100, 1000])
+def test_ends_that_are_alike_take_as_many_steps_as_halving_does(length):
+    row, tried = explore("a" * length)
+    assert list(search.changes(row)) == []
+    assert tried == 2 + search.halvings(length)
+    assert tried <= 2 + math.ceil(math.log2(length - 1)) if length > 2 else tried == 2
+    # no gap that is left is wider than its share of the row
+    gaps = [len(list(places)) for key, places in itertools.groupby(row) if key is UNTRIED]
+    assert max(gaps, default=0) <= length / (tried - 1) * 2
+
+
+@pytest.mark.parametrize("length", range(3, 40))
+def test_what_flips_back_over_the_half_of_a_row_is_found(length):
+    for wide in range(length // 2, length - 1):
+        for at in range(1, length - wide):
+            row, _ = explore("a" * at + "b" * wide + "a" * (length - at - wide))
+            assert list(search.changes(row)) == [search.Change(at - 1, at),
+                                                 search.Change(at + wide - 1, at + wide)]
+            assert search.flips_back(row)
+
+
+def test_halvings_by_hand():
+    assert [search.halvings(length) for length in (2, 3, 4, 6, 10, 12)] == [0, 1, 2, 3, 4, 4]
 
 
 def test_what_is_known_is_used_and_not_tried():
@@ -310,15 +331,24 @@ def test_uses_what_is_stored(lab):
 
 
 def test_says_that_nothing_changes(lab):
-    lab.row(PASS, FAIL, PASS, PASS)
+    lab.row(PASS, FAIL, PASS, PASS, PASS, PASS, PASS)
     done = lab.bisect()
-    assert done.returncode == 1 and lab.boots() == 2
-    assert "does not change between 6.1-1 and 6.4-1: both ends are alike; 2 in between were not " \
-        "run (--all runs them)" in done.out
+    assert done.returncode == 1 and lab.boots() == 5
+    assert "does not change between 6.1-1 and 6.7-1: 5 kernels are alike; 2 in between were not " \
+        "run (--all runs them)\n" in done.out
     lab.row(PASS, PASS, PASS, PASS)
     done = lab.bisect("--all", "--again")
     assert done.returncode == 1
-    assert "does not change between 6.1-1 and 6.4-1: 4 kernels are alike" in done.out
+    assert "does not change between 6.1-1 and 6.4-1: 4 kernels are alike\n" in done.out
+
+
+def test_finds_what_flips_back_between_ends_that_are_alike(lab):
+    lab.row(*[PASS] * 5, *[FAIL] * 3, *[PASS] * 4)
+    done = lab.bisect()
+    assert done.returncode == 0 and "it flips back" in done.out
+    for pair in ("6.5-1 and 6.6-1", "6.8-1 and 6.9-1"):
+        assert f"changes between {pair}\n" in done.out
+    assert lab.boots() < 12
 
 
 def test_says_that_it_flips_back(lab):
@@ -488,6 +518,19 @@ def test_a_step_builds_first(lab):
     done = lab.step(PASS, "--build", "echo no rule; exit 2")
     assert (done.returncode, done.out) == (125, "no rule\nthe build failed, exit status 2\n")
     assert lab.boots() == 0
+
+
+def test_what_is_kept_is_called_after_the_revision(lab, tmp_path_factory):
+    subprocess.run(f"git init -q {lab.top} && cd {lab.top} && git -c user.name=A -c "
+                   "user.email=a@example.org commit -q --allow-empty -m one", shell=True,
+                   check=True)
+    commit = subprocess.check_output(["git", "-C", lab.top, "rev-parse", "--short", "HEAD"],
+                                     text=True).strip()
+    # what make O= builds is outside of the repository
+    tree = tmp_path_factory.mktemp("built")
+    done = lab.step(PASS, "--keep", str(lab.top / "kept"), "--tree", str(tree))
+    assert done.returncode == 0
+    assert [path.name for path in (lab.top / "kept").iterdir()] == [f"{commit}-6.1-test"]
 
 
 def test_keep_keeps_what_a_step_left(lab):

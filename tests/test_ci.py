@@ -312,6 +312,29 @@ def test_make_rebuilds_what_changed_and_nothing_else(small_tree):
     assert not (small_tree / "build").exists()
 
 
+def test_make_run_only_shows_when_asked_to(small_tree):
+    for name, script in (("ci/deps", "exit 0"),
+                         ("harness/runner/cowbell-matrix", "echo ran >>matrix; exit 3"),
+                         ("harness/runner/cowbell-fs", "echo ran >>fs; echo {} >results/x.jsonl"),
+                         ("harness/runner/cowbell-report", "echo ran >>report")):
+        (small_tree / name).parent.mkdir(exist_ok=True)
+        (small_tree / name).write_text(f"#!/bin/sh\n{script}\n")
+        (small_tree / name).chmod(0o755)
+    said = make(small_tree, "-n", "run")
+    for name in ("matrix", "fs", "report"):
+        assert not (small_tree / name).exists()
+    assert "harness/runner/cowbell-matrix" in said and "harness/runner/cowbell-fs" in said
+    if os.geteuid() != 0:
+        return
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        make(small_tree, "run")
+    assert "Error 3" in failed.value.stderr
+    # benchmarks and the report come although cases failed
+    assert (small_tree / "fs").read_text() == "ran\n" * 4
+    for name in ("matrix", "report"):
+        assert (small_tree / name).read_text() == "ran\n"
+
+
 def test_make_help_lists_every_public_target():
     said = make(TOP, "-s", "help")
     for target in ("all", "run", "test", "check", "check-fs", "unit", "lint", "fuzz", "schema",

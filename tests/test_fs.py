@@ -14,7 +14,7 @@ import pytest
 
 from cowbell import filesystems, fs, kernel, server, state
 from cowbell import filesystems_local as local, filesystems_network as network
-from cowbell.tools import RunnerError
+from cowbell.tools import RunnerError, run_tool
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making filesystems needs root")
 NOBODY = 65534
@@ -308,6 +308,20 @@ def test_no_room_is_said_beforehand():
     done = run("ext4", "--size", "9000000G", script="true")
     assert done.returncode == 99
     assert "MiB are needed" in done.stderr
+
+
+def test_kernels_that_cannot_swap_have_no_swap_files(monkeypatch):
+    """A kernel without CONFIG_SWAP has no /proc/swaps."""
+    monkeypatch.setattr(kernel, "Path", lambda _: Path("/proc/no-such-file"))
+    assert kernel.swap_files() == []
+
+
+@needs_root
+def test_mount_says_what_is_wrong(tmp_path):
+    """And not only that there may be more in the kernel's log."""
+    (tmp_path / "image").write_bytes(bytes(1 << 20))
+    with pytest.raises(RunnerError, match="mount: .*(bad superblock|wrong fs type)"):
+        run_tool("mount", "-t", "ext4", "-o", "loop", str(tmp_path / "image"), str(tmp_path))
 
 
 @needs_root

@@ -315,6 +315,7 @@ def test_a_built_tree(tmp_path, cache):
     (tree / "arch/x86/boot/bzImage").write_bytes(banner_image("6.19.0-rc3"))
     builtin = kernels.find_kernel(str(tree))
     assert (builtin.release, builtin.modules) == ("6.19.0-rc3", None)
+    (tree / ".config").write_text("CONFIG_XFS_FS=m\n")
     (tree / "modules.order").write_text("kernel/a.ko\nkernel/b.ko\n")
     with pytest.raises(tools.RunnerError, match="modules_install"):
         kernels.find_kernel(str(tree))
@@ -325,6 +326,7 @@ def test_a_built_tree(tmp_path, cache):
         kernel = kernels.find_kernel(str(tree))
         assert (kernel.modules / "kernel" / f"{name}.ko").exists()
         assert (kernel.modules / "modules.dep").exists()
+        assert kernel.image.with_name("config-6.19.0-rc3").read_text() == "CONFIG_XFS_FS=m\n"
         assert kernels.find_kernel(str(tree)) == kernel
         found.append(kernel)
     # The last build's modules may still be in use, those before it are gone.

@@ -2,6 +2,7 @@
 """cowbell vm: what goes in, what comes out, and that nothing stays, whatever the guest does."""
 
 import contextlib
+import dataclasses
 import os
 import pty
 import shlex
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cowbell import initramfs, kernels, vm
+from cowbell import initramfs, kernels, vm, vng
 from cowbell.kernel import wait_until
 from cowbell.tools import Unsupported, UsageError, find_tool
 
@@ -194,18 +195,20 @@ def fixture_fake(tmp_path, monkeypatch):
     def make(script, **settings):
         program = tmp_path / "qemu"
         program.write_text(f"""#!/bin/bash
-while [ $# -gt 0 ]; do
-    case $1 in
-    file,id=*) name=${{1#file,id=}}; declare ${{name%%,*}}=${{1##*path=}} ;;
-    -accel) accel=${{2%%,*}} ;;
+console=/dev/stderr
+folder=${{!#}}; folder=${{folder##* }}
+for option in $*; do
+    case $option in
+    file,id=*) name=${{option#file,id=}}; declare ${{name%%,*}}=${{option##*path=}} ;;
+    kvm | tcg,*) accel=${{option%%,*}} ;;
     esac
-    shift
 done
 echo $$ $accel >>{tmp_path}/started
 {script}
 """)
         program.chmod(0o755)
         monkeypatch.setattr(vm, "find_qemu", lambda: str(program))
+        monkeypatch.setattr(vng, "find_vng", lambda: str(program))
         out, err = [], []
         outcome = vm.boot(kernel, ["true"], vm.Settings(**settings), out.append, err.append)
         for line in (tmp_path / "started").read_text().splitlines():
@@ -283,6 +286,75 @@ def test_kvm_that_is_mute_is_not_tried_again(fake, monkeypatch, tmp_path):
     assert ways == ["kvm", "tcg", "tcg"]
 
 
+# The same for vng, in whose place the script is
+
+SAYS = """exec 3>$out 4>$err
+echo booted >$console
+printf 'cowbell-T ready\n1\ncowbell-T exit 125\n' >&3
+printf 'cowbell-T ready\n2\ncowbell-T exit 125\n' >&4"""
+
+
+def test_vng_exit_status_streams_and_files(fake, tmp_path, monkeypatch):
+    """As with QEMU; the guest finds its files in a folder that is gone afterwards."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    log = tmp_path / "log"
+    look = f"(cat $folder/settings; ls $folder; echo $*) >{tmp_path}/said\n"
+    outcome, out, err = fake(look + SAYS, runner="vng", accel="tcg", log=log, writable=[tmp_path],
+                             smp=3, memory_bytes=1 << 30, append="more=1")
+    assert (outcome.status, out, err) == (125, b"1\n", b"2\n")
+    assert outcome.console == ["booted"] and log.read_text() == "booted\n"
+    said = (tmp_path / "said").read_text()
+    for part in ("TOKEN=cowbell-T\n", f"RW_0={tmp_path}\n",
+                 "busybox\ncommand\nmain\nsettings\n", "--disable-kvm", "--cpus 3",
+                 "--memory 1024M", "--append no_timer_check more=1",
+                 f"path={tmp_path},mount_tag=rw0"):
+        assert part in said
+    assert not list(tmp_path.glob("cowbell-vng-*"))
+
+
+def test_vng_that_refuses(fake):
+    """What it says is shown, and nobody waits for a guest."""
+    began = time.monotonic()
+    outcome, _, _ = fake("echo 'vng: no such kernel' >&2; exit 1", runner="vng", accel="tcg")
+    assert outcome.status is None and outcome.died == "the guest did not come up"
+    assert outcome.console == ["vng: no such kernel"] and time.monotonic() - began < 1.4
+
+
+def test_vng_guest_that_panics(fake):
+    """What came before is passed on, and the reason is told."""
+    outcome, out, _ = fake('printf "cowbell-T ready\\nfirst\\n" >$out\nsleep 0.2\n'
+                           'echo "[ 1.0] Kernel panic - not syncing: oh" >&2\nexec sleep 100',
+                           runner="vng", accel="tcg")
+    assert (outcome.status, out) == (None, b"first\n")
+    assert outcome.died == "Kernel panic - not syncing: oh"
+
+
+def test_vng_takes_its_qemu_with_it(fake, tmp_path):
+    """QEMU is a child of its child, and does not care for SIGTERM."""
+    outcome, _, _ = fake(f"(trap '' TERM; echo $BASHPID >{tmp_path}/child; exec sleep 100) &\n"
+                         'echo x >$console; printf "cowbell-T ready\\n" >$out; exec sleep 100',
+                         runner="vng", accel="tcg", timeout_s=0.5)
+    assert outcome.timed_out
+    child = Path("/proc", (tmp_path / "child").read_text().strip())
+    assert wait_until(lambda: not child.exists(), 2)
+
+
+def test_vng_takes_no_odd_paths(tmp_path, monkeypatch):
+    """It hands them to a shell as they are."""
+    monkeypatch.setattr(vng, "find_vng", lambda: "vng")
+    kernel = dataclasses.replace(make_kernel(tmp_path), image=tmp_path / "a kernel")
+    for image, share in ((kernel.image, "a"), (Path("/vmlinuz"), "local,path=/a b")):
+        with pytest.raises(UsageError, match="(a kernel|/a b): vng does not take such paths"):
+            vng.vng_words(dataclasses.replace(kernel, image=image), tmp_path, [share], 1, 1, "",
+                          "tcg", {})
+    (tmp_path / "root").mkdir()
+    for name in ("etc", "data", "proc", "work"):
+        (tmp_path / "root" / name).mkdir()
+    (tmp_path / "root/link").symlink_to("data")
+    assert [Path(path).name for path in vng.layered_folders(tmp_path / "root")] == ["data", "work"]
+
+
 # Real guests
 
 def guest(*words, **how):
@@ -340,6 +412,21 @@ def test_command_in_a_guest(tmp_path):
                                         "config"]
     assert (done.stderr, done.returncode) == ("wrong\n", 200)
     assert (shared / "file").read_text() == "kept\n" and not list(other.iterdir())
+
+
+@needs_guest
+@pytest.mark.skipif(not find_tool("vng"), reason="vng is not installed (virtme-ng)")
+def test_command_in_a_guest_of_vng(tmp_path):
+    """As in one of our own."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    done = guest("--runner", "vng", "--rw", shared, "--", "sh", "-c",
+                 "uname -r; pwd; echo wrong >&2; echo kept >shared/file; echo gone >x; cat x;"
+                 "exit 255",
+                 cwd=tmp_path)
+    assert done.stdout.splitlines() == [CACHED[-1].release, str(tmp_path), "gone"]
+    assert (done.stderr, done.returncode) == ("wrong\n", 255)
+    assert (shared / "file").read_text() == "kept\n" and not (tmp_path / "x").exists()
 
 
 @needs_guest

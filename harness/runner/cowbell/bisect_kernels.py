@@ -231,9 +231,9 @@ def conclude(row: Row) -> int:
     if search.flips_back(keys):
         print("it flips back: a behaviour comes again after another one")
     if not found:
-        print(f"does not change between {first} and {last}" +
-              (f": both ends are alike; {unknown} in between were not run (--all runs them)"
-               if unknown else f": {len(search.told(keys))} kernels are alike"))
+        print(f"does not change between {first} and {last}: {len(search.told(keys))} kernels are "
+              "alike" + (f"; {unknown} in between were not run (--all runs them)"
+                         if unknown else ""))
     elif unknown and not row.args.all:
         print(f"{unknown} kernels were not run; a behaviour that flips back there is not seen "
               "without --all")

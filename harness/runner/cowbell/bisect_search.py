@@ -7,6 +7,7 @@ are the same behaviour.
 
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 from typing import Hashable, Iterator, Sequence
 
 
@@ -47,17 +48,36 @@ def changes(row: Sequence[Hashable]) -> Iterator[Change]:
 def next_to_try(row: Sequence[Hashable], everything: bool = False) -> int | None:
     """The place to try next: the ends, then the middle of each change until it is narrow.
 
-    Only if `everything` then also the rest. None if nothing is left to try.
+    Without any change the middle of the widest gap, as often as halving would have taken: ends
+    that are alike hide what flips back between them. Only if `everything` then also the rest. None
+    if nothing is left to try.
     """
     for end in (0, len(row) - 1):
         if row[end] is UNTRIED:
             return end
-    for change in changes(row):
+    found = list(changes(row))
+    for change in found:
         untried = [place for place in change.between() if row[place] is UNTRIED]
         if untried:
             # What cannot tell is stepped around.
             return min(untried, key=lambda place: abs(2 * place - change.left - change.right))
+    tried = sum(key is not UNTRIED for key in row[1:-1])
+    if not found and tried < halvings(len(row)):
+        return widest_gap(row)
     return row.index(UNTRIED) if everything and UNTRIED in row else None
+
+
+def halvings(length: int) -> int:
+    """How many places are tried between the ends of a row to find where it changes."""
+    return max(length - 2, 0).bit_length()
+
+
+def widest_gap(row: Sequence[Hashable]) -> int | None:
+    """The middle of the longest stretch of untried places; None if there is none."""
+    stretches = [list(places) for blank, places in
+                 groupby(range(len(row)), lambda place: row[place] is UNTRIED) if blank]
+    widest = max(stretches, key=len, default=[])
+    return widest[len(widest) // 2] if widest else None
 
 
 def flips_back(row: Sequence[Hashable]) -> bool:

@@ -63,10 +63,13 @@ def files_in(keep: Path | None, name: str) -> Iterator[Files]:
 
 def revision(tree: Path, kernel: Kernel) -> str:
     """What to call the results of a revision: its commit, if there is one, and its release."""
-    done = subprocess.run(("git", "-C", tree, "rev-parse", "--short", "HEAD"),
-                          capture_output=True, text=True, check=False)
-    commit = done.stdout.strip() if done.returncode == 0 else ""
-    return "-".join(word for word in (commit, kernel.release) if word)
+    # What is built elsewhere (make O=) is of the repository that `git bisect run` runs in.
+    for folder in (tree, Path(".")):
+        done = subprocess.run(("git", "-C", folder, "rev-parse", "--short", "HEAD"),
+                              capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return f"{done.stdout.strip()}-{kernel.release}"
+    return kernel.release
 
 
 def round_number(line: Line) -> int:

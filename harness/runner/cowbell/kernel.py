@@ -122,7 +122,11 @@ def thaw(path: str) -> None:
 
 def swap_files() -> list[str]:
     """Paths of files that are swapped on, as the kernel shows them."""
-    lines = Path("/proc/swaps").read_text(errors="replace").splitlines()[1:]
+    try:
+        lines = Path("/proc/swaps").read_text(errors="replace").splitlines()[1:]
+    except FileNotFoundError:
+        # A kernel without CONFIG_SWAP.
+        return []
     return [plain(line.split()[0]) for line in lines if line.split()[1:2] == ["file"]]
 
 

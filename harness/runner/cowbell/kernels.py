@@ -317,6 +317,8 @@ def built_kernel(tree: Path) -> Kernel:
         new = Path(temporary) / "record"
         (new / "boot").mkdir(parents=True)
         shutil.copy(image, new / "boot" / f"vmlinuz-{release}")
+        if (tree / ".config").is_file():
+            shutil.copy(tree / ".config", new / "boot" / f"config-{release}")
         order = tree / "modules.order"
         if order.is_file() and order.stat().st_size:
             checked(["make", "-C", tree, "modules_install", f"INSTALL_MOD_PATH={new}",

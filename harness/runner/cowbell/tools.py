@@ -57,8 +57,9 @@ def run_tool(*command: str) -> str:
     """
     done = try_tool(*command)
     if done.returncode != 0:
-        # mount.cifs says what is wrong and then where its manual is.
-        errors = [line for line in done.stdout.splitlines() if line.startswith("mount error")]
+        # mount and mount.cifs say what is wrong and then where there may be more about it.
+        errors = [line for line in done.stdout.splitlines()
+                  if line.startswith(("mount: ", "mount error"))]
         said = last_line("".join(errors[-1:]) or done.stdout) or f"exit status {done.returncode}"
         raise RunnerError(f"{' '.join(command)}: {said}")
     return done.stdout

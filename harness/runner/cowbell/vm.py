@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
-from . import fs, kernel as system
+from . import fs, kernel as system, vng
 from .command import ends_well, positive
 from .filesystems import find_filesystem, parse_size
 from .initramfs import make_initramfs
@@ -98,6 +98,8 @@ class Settings:
     log: Path | None = None
     # "kvm", "tcg", or nothing: kvm if it works.
     accel: str = ""
+    # What boots it, of GUESTS.
+    runner: str = "qemu"
 
 
 class Stream:
@@ -250,9 +252,9 @@ def check_writable(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def open_initramfs(kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
-                   token: str) -> int:
-    """A descriptor of a file in memory that holds the initramfs; no command: a shell."""
+def guest_files(kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
+                token: str) -> dict[str, str]:
+    """The files that process 1 of the guest goes by; no command: a shell."""
     writable = {f"RW_{i}": str(path) for i, path in enumerate(settings.writable)}
     config = kernel.image.parent / f"config-{kernel.release}"
     said = {"TOKEN": token, "MODULES": str(kernel.modules or ""),
@@ -262,10 +264,14 @@ def open_initramfs(kernel: Kernel, command: Sequence[str], settings: Settings, a
     environment = {
         **{name: value for name, value in os.environ.items() if name.startswith("COWBELL_")},
         "COWBELL_STATE": "/run/cowbell-fs", "COWBELL_VM": accel}
-    files = {
+    return {
         "settings": "".join(f"{name}={shlex.quote(value)}\n" for name, value in said.items()),
         "command": command_script(command or ("/bin/bash", "-i"), environment),
         "main": (GUEST / "main").read_text()}
+
+
+def open_initramfs(kernel: Kernel, files: dict[str, str]) -> int:
+    """A descriptor of a file in memory that holds the initramfs."""
     descriptor = os.memfd_create("cowbell-initramfs")
     with open(descriptor, "wb", closefd=False) as file:
         file.write(make_initramfs(kernel, files))
@@ -292,6 +298,12 @@ def share(folder: str, tag: str, how: str) -> list[str]:
     return ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,{how}"]
 
 
+def share_writable(settings: Settings) -> list[str]:
+    """QEMU's options to share the folders that are written to, as rw0, rw1, ..."""
+    return [word for number, folder in enumerate(settings.writable)
+            for word in share(str(folder), f"rw{number}", "multidevs=remap")]
+
+
 def machine_words(kernel: Kernel, initramfs: int, settings: Settings, accel: str) -> list[str]:
     """QEMU's command line but for console and ports. Raises Unsupported without QEMU."""
     words = [find_qemu(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
@@ -302,9 +314,7 @@ def machine_words(kernel: Kernel, initramfs: int, settings: Settings, accel: str
                                   settings.append)).rstrip(),
              "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
              *share("/", "host", "readonly=on,multidevs=remap")]
-    for number, folder in enumerate(settings.writable):
-        words += share(str(folder), f"rw{number}", "multidevs=remap")
-    return words
+    return [*words, *share_writable(settings)]
 
 
 def start_qemu(words: Sequence[str], descriptors: Sequence[int],
@@ -327,30 +337,36 @@ class Guest:
         self.console = Console(settings.log)
         self.began = time.monotonic()
         self.boot_s: float | None = None
-        self.initramfs = open_initramfs(kernel, command, settings, accel, token)
+        # Of the ports for output and errors, and of the console.
         self.readers: list[int] = []
-        self.child = self.start(kernel)
-
-    def start(self, kernel: Kernel) -> subprocess.Popen[bytes]:
-        """Start QEMU with a pipe for each port and one for the console."""
-        writers = []
+        self.writers: list[int] = []
         for _ in range(3):
             reader, writer = os.pipe()
             self.readers.append(reader)
-            writers.append(writer)
-        out, err, console = (f"path=/dev/fd/{writer}" for writer in writers)
-        words = [*machine_words(kernel, self.initramfs, self.settings, self.accel),
+            self.writers.append(writer)
+        self.child = self.start(kernel, guest_files(kernel, command, settings, accel, token))
+
+    def start(self, kernel: Kernel, files: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Start QEMU with a pipe for each port and one for the console."""
+        initramfs = open_initramfs(kernel, files)
+        out, err, console = (f"path=/dev/fd/{writer}" for writer in self.writers)
+        words = [*machine_words(kernel, initramfs, self.settings, self.accel),
                  "-chardev", f"file,id=console,{console}", "-serial", "chardev:console",
                  "-chardev", f"file,id=out,{out}",
                  "-device", "virtserialport,chardev=out,name=cowbell.out",
                  "-chardev", f"file,id=err,{err}",
                  "-device", "virtserialport,chardev=err,name=cowbell.err"]
-        child = start_qemu(words, (self.initramfs, *writers), stdin=subprocess.DEVNULL,
+        child = start_qemu(words, (initramfs, *self.writers), stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                            start_new_session=True)
-        for writer in writers:
-            os.close(writer)
+        os.close(initramfs)
+        self.close_writers()
         return child
+
+    def close_writers(self) -> None:
+        """Leave the pipes to the guest, so that they end when it does."""
+        while self.writers:
+            os.close(self.writers.pop())
 
     def wait(self) -> Outcome:
         """Pass on what comes until the guest ends, or must be ended. Raises Interrupted."""
@@ -379,6 +395,8 @@ class Guest:
                     key.data(data)
                 else:
                     selector.unregister(key.fd)
+                    if key.fd == self.readers[-1]:
+                        self.close_writers()
             out = self.streams[0]
             if self.boot_s is None and out.ready:
                 self.boot_s = time.monotonic() - self.began
@@ -401,22 +419,27 @@ class Guest:
         return self.began + self.boot_s + self.settings.timeout_s - now
 
     def end(self) -> None:
-        """Kill QEMU if it is still there, and forget its files."""
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait()
+        """See the guest gone, and forget its files."""
+        self.end_child()
+        self.close_writers()
         for reader in self.readers:
             os.close(reader)
-        os.close(self.initramfs)
         for stream in self.streams:
             stream.end()
         self.console.close()
 
+    def end_child(self) -> None:
+        """Kill QEMU if it is still there."""
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+
     def outcome(self, timed_out: bool) -> Outcome:
         """What became of it."""
-        assert self.child.stderr
-        said = self.child.stderr.read().decode(errors="replace").strip()
-        self.child.stderr.close()
+        said = ""
+        if self.child.stderr:
+            said = self.child.stderr.read().decode(errors="replace").strip()
+            self.child.stderr.close()
         status = self.streams[0].status
         died = "" if status is not None or timed_out else self.console.died
         if status is None and not died and not timed_out:
@@ -431,6 +454,33 @@ class Guest:
                        self.console.complaints(), self.console.lines)
 
 
+class VngGuest(Guest):
+    """One start of vng; see vng.py."""
+
+    def start(self, kernel: Kernel, files: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Start vng: its standard error is the console, and the guest finds the files in /tmp."""
+        self.folder = vng.put_files(files)
+        settings = self.settings
+        words = vng.vng_words(
+            kernel, Path(self.folder.name), share_writable(settings), settings.memory_bytes // MIB,
+            settings.smp, " ".join((*patience_words(self.accel), settings.append)).strip(),
+            self.accel, {"out": self.writers[0], "err": self.writers[1]})
+        console = self.writers.pop()
+        # QEMU opens the other two when it comes to it: they stay open here until it has ended.
+        child = start_qemu(words, (), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=console, start_new_session=True)
+        os.close(console)
+        return child
+
+    def end_child(self) -> None:
+        """See vng and its QEMU gone."""
+        vng.end(self.child, all(stream.status is not None for stream in self.streams))
+        self.folder.cleanup()
+
+
+GUESTS = {"qemu": Guest, "vng": VngGuest}
+
+
 def boot(kernel: Kernel, command: Sequence[str], settings: Settings,
          out: Callable[[bytes], None], err: Callable[[bytes], None]) -> Outcome:
     """Run a command in a guest; what it prints goes to `out` and `err` as it comes.
@@ -439,10 +489,11 @@ def boot(kernel: Kernel, command: Sequence[str], settings: Settings,
     """
     settings.writable = check_writable(settings.writable)
     accel = settings.accel or ("kvm" if kvm_may_work() else "tcg")
-    outcome = Guest(kernel, command, settings, accel, (out, err)).wait()
+    start = GUESTS[settings.runner]
+    outcome = start(kernel, command, settings, accel, (out, err)).wait()
     if outcome.boot_s is None and accel == "kvm" and not settings.accel and not outcome.console:
         remember_no_kvm()
-        outcome = Guest(kernel, command, settings, "tcg", (out, err)).wait()
+        outcome = start(kernel, command, settings, "tcg", (out, err)).wait()
     return outcome
 
 
@@ -458,7 +509,7 @@ def interact(kernel: Kernel, settings: Settings) -> int:
     """A shell in a guest, on this terminal; the exit status."""
     settings.writable = check_writable(settings.writable)
     accel = settings.accel or ("kvm" if kvm_may_work() else "tcg")
-    initramfs = open_initramfs(kernel, (), settings, accel, "")
+    initramfs = open_initramfs(kernel, guest_files(kernel, (), settings, accel, ""))
     log = str(settings.log or os.devnull).replace(",", ",,")
     words = [*machine_words(kernel, initramfs, settings, accel),
              "-chardev", f"file,id=console,path={log}", "-serial", "chardev:console",
@@ -513,6 +564,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--log", metavar="FILE", type=Path, help="where the console's text goes")
     parser.add_argument("--accel", choices=("kvm", "tcg"), default="",
                         help="this one (default: kvm if it works)")
+    parser.add_argument("--runner", choices=GUESTS, default="qemu",
+                        help="what boots the guest (qemu)")
     parser.add_argument("-i", "--interactive", action="store_true", help="a shell in the guest")
     words = list(argv)
     split = words.index("--") if "--" in words else len(words)
@@ -520,6 +573,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args.command = words[split + 1:]
     if bool(args.command) == args.interactive:
         raise UsageError("either a command or -i is needed: cowbell vm --kernel 6.12 -- uname -r")
+    if args.interactive and args.runner != "qemu":
+        raise UsageError(f"{args.runner} has a shell of its own; -i is for qemu")
     if args.fs:
         find_filesystem(args.fs)
         options = [*(["--second"] if args.second else []), *(["--view"] if args.view else []),
@@ -532,7 +587,7 @@ def main(argv: Sequence[str]) -> int:
     """The command; its exit status."""
     args = parse(argv)
     settings = Settings(parse_size(args.mem), args.smp, args.append, args.rw, args.timeout,
-                        args.log, args.accel)
+                        args.log, args.accel, args.runner)
     kernel = find_kernel(args.kernel)
     if args.interactive:
         return interact(kernel, settings)
