@@ -214,6 +214,23 @@ def test_a_guest_that_falls_silent_is_killed(fake):
     assert not Path("/proc", (fake.folder / "pid").read_text().strip()).exists()
 
 
+@pytest.mark.parametrize("limit_s, verdict", [(guests.POINT_SECONDS + 60, "pass"),
+                                              (guests.POINT_SECONDS, "fail")])
+def test_a_point_with_a_longer_limit_may_be_silent_for_longer(fake, limit_s, verdict):
+    fake.begin("xfs", run_line(), {**start("a/one"), "timeout_s": limit_s})
+    fake.do(f"sleep 1.5; echo '{json.dumps(passed('a/one'))}' >>{fake.folder}/xfs.jsonl")
+    guest = fake.end("xfs").guests("xfs", stall_s=0.5)
+    finish(guest)
+    (case, *_) = results.read_results(guest.jobs[0].results).cases
+    assert case["verdict"] == verdict
+
+
+def test_points_of_a_guest_have_more_time(fake):
+    (job,) = fake.guests("xfs").jobs
+    assert job.command[job.command.index("--timeout") + 1] == str(guests.POINT_SECONDS)
+    assert 60 < guests.POINT_SECONDS < guests.STALL_SECONDS
+
+
 def test_results_that_come_slowly_are_no_silence(fake):
     fake.begin("xfs", run_line())
     for name in "abcd":

@@ -100,14 +100,19 @@ def test_copy_that_ignores_signals(place):
     assert case["seen"].startswith("0 of ")
 
 
-def preload(folder, body):
-    """A library in which sendfile() does this if the process has a handler for SIGUSR1."""
+def preload(folder, body, more=""):
+    """A library in which sendfile() does this if the process has a handler for SIGUSR1.
+
+    `more` are other functions.
+    """
     source, library = folder / "preload.c", folder / "preload.so"
     source.write_text("""
         #define _GNU_SOURCE
         #include <signal.h>
         #include <sys/syscall.h>
+        #include <time.h>
         #include <unistd.h>
+        MORE
         ssize_t sendfile64(int out, int in, off_t *off, size_t len)
         {
             struct sigaction act;
@@ -119,7 +124,7 @@ def preload(folder, body):
         {
             return sendfile64(out, in, off, len);
         }
-        """.replace("BODY", body))
+        """.replace("BODY", body).replace("MORE", more))
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     return {"LD_PRELOAD": str(library)}
 
@@ -142,6 +147,18 @@ def test_signals_that_miss_the_call(place):
     case = run(place, sweep(length="10M", shots=8), env=env, steps=[write])
     assert case["verdict"] == "error", case
     assert re.match(r"only [0-3] of 32 signals landed inside the call$", case["reason"])
+
+
+def test_signals_that_miss_the_call_of_a_small_budget(place):
+    """A sweep of one signal sends more until one lands, but not for ever."""
+    env = preload(place.top, "", """int timer_settime(timer_t id, int flags,
+        const struct itimerspec *when, struct itimerspec *old) { return 0; }""")
+    case = run(place, sweep(), "--budget", "0.01", env=env)
+    assert case["observed"]["signals"] == 16, case
+    assert (case["verdict"], case["reason"]) == \
+        ("error", "only 0 of 16 signals landed inside the call")
+    case = run(place, sweep(), "--budget", "0.01")
+    assert case["verdict"] == "pass" and case["observed"]["signals"] < 16, case
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -116,10 +116,12 @@ static json_t *point_line(const char *kind, const struct emit_point *p)
 	return line;
 }
 
-json_t *emit_start(const struct emit_point *p, const char *repeat)
+json_t *emit_start(const struct emit_point *p, unsigned int timeout_s, const char *repeat)
 {
 	json_t *line = point_line("start", p);
 
+	if (timeout_s)
+		json_object_set_new(line, "timeout_s", json_integer(timeout_s));
 	json_object_set_new(line, "seed", json_integer((json_int_t)p->seed));
 	json_object_set_new(line, "repeat", text(repeat));
 	return line;

@@ -58,9 +58,10 @@ json_t *emit_case(const struct emit_point *p, enum verdict v, const char *reason
 
 /**
  * emit_start() - the line before a point is started
+ * @timeout_s: the limit of its own, 0 if it has none
  * @repeat: what emit_repeat() gives
  */
-json_t *emit_start(const struct emit_point *p, const char *repeat);
+json_t *emit_start(const struct emit_point *p, unsigned int timeout_s, const char *repeat);
 
 /**
  * emit_end() - the last line

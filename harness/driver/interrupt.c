@@ -48,7 +48,10 @@
 #define DIE_NS (5 * S)
 /* Undisturbed calls, whose median is the call's duration. */
 #define CALIBRATIONS 5
-/* If too few signals land, so many times as many are sent before it is an error. */
+/*
+ * If too few signals land, so many times as many are sent before it is an error, and as many as the
+ * case has at its full budget: of one or two, all may miss by chance.
+ */
 #define EXTENSIONS 4
 /* What a call may allocate for its result. */
 #define RESULT_BYTES (UINT64_C(1) << 20)
@@ -101,9 +104,9 @@ struct sweep {
 	/** @open: descriptors that were open before "each" */
 	bool *open;
 	uint64_t random, undisturbed_ns;
-	/** @shots: sent; @planned: to be sent; @hits: landed inside the call; @cuts: of these, how
-	 * many ended it before all was done */
-	uint64_t shots, planned, hits, cuts;
+	/** @shots: sent; @planned: to be sent; @most: sent at most, if too few land; @hits: landed
+	 * inside the call; @cuts: of these, how many ended it before all was done */
+	uint64_t shots, planned, most, hits, cuts;
 	uint64_t states[LEFT_COUNT];
 	/** @latency_ns: of the hits */
 	uint64_t *latency_ns;
@@ -730,10 +733,14 @@ static bool set_up(struct sweep *s, double budget)
 	const double shots = (double)s->in->shots * (budget > 0 ? budget : 1.0);
 
 	s->planned = shots < 1 ? 1 : (uint64_t)shots;
+	s->most = EXTENSIONS * s->planned;
+	if (s->most < s->in->shots)
+		s->most = s->in->shots;
 	s->places = arena_alloc(s->w->arena, p->files_count * sizeof(*s->places));
 	s->positions = arena_alloc(s->w->arena, p->fds_count * sizeof(*s->positions));
 	s->open = arena_alloc(s->w->arena, p->fds_count * sizeof(*s->open));
-	s->latency_ns = arena_alloc(s->w->arena, EXTENSIONS * s->planned * sizeof(uint64_t));
+	/* the last volley is a whole one */
+	s->latency_ns = arena_alloc(s->w->arena, (s->most + s->planned) * sizeof(uint64_t));
 	for (size_t i = 0; i < p->fds_count; i++)
 		s->open[i] = s->w->fds[i].fd >= 0;
 	return learn(s);
@@ -749,7 +756,7 @@ void interrupt_run(struct world *w, double budget)
 	};
 	bool good = set_up(&s, budget);
 
-	for (int i = 0; good && i < EXTENSIONS && too_few(&s); i++)
+	while (good && s.shots < s.most && too_few(&s))
 		good = volley(&s);
 	if (good)
 		judge_sweep(&s);

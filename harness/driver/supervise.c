@@ -219,7 +219,8 @@ static void reap(struct loop *l)
 }
 
 /* Whoever reads the results of a machine that died must see what ran: so this comes before it. */
-static void announce(struct loop *l, const struct emit_point *e, const struct ticket *t)
+static void announce(struct loop *l, const struct emit_point *e, const struct point *p,
+		     const struct ticket *t)
 {
 	struct supervise *s = l->s;
 	char *again;
@@ -227,7 +228,7 @@ static void announce(struct loop *l, const struct emit_point *e, const struct ti
 	if (!s->announce)
 		return;
 	again = emit_repeat(&s->again, e->seed, 0, s->points[t->index].again);
-	sink_start(s->sink, emit_start(e, again));
+	sink_start(s->sink, emit_start(e, p->timeout_s, again));
 	free(again);
 }
 
@@ -303,7 +304,7 @@ static bool start_next(struct loop *l, struct slot *slot, bool alone)
 			agenda_defer(&l->agenda, &t);
 		} else {
 			take_kmsg(l);
-			announce(l, &e, &t);
+			announce(l, &e, p, &t);
 			ret = slot_start(&l->slots, slot, l->s, p, &t);
 			if (ret == 0) {
 				sink_running(l->s->sink, p->name);

@@ -105,7 +105,7 @@ static void test_emit_case__puts_the_childs_part_after_ours(void **state)
 static void test_emit_start__says_what_a_result_would_begin_with(void **state)
 {
 	struct emit_point p = { "a/b", STRENGTH_MUST, 0, 7 };
-	json_t *line = emit_start(&p, "cowbell run 'a/b'");
+	json_t *line = emit_start(&p, 0, "cowbell run 'a/b'");
 	char *text = json_dumps(line, JSON_COMPACT);
 
 	(void)state;
@@ -114,8 +114,9 @@ static void test_emit_start__says_what_a_result_would_begin_with(void **state)
 	free(text);
 	json_decref(line);
 	p.round = 2;
-	line = emit_start(&p, "");
+	line = emit_start(&p, 900, "");
 	assert_int_equal(json_integer_value(json_object_get(line, "round")), 2);
+	assert_int_equal(json_integer_value(json_object_get(line, "timeout_s")), 900);
 	json_decref(line);
 }
 

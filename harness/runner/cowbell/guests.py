@@ -25,8 +25,11 @@ from .tools import EXIT_HARNESS, EXIT_SKIPPED, Unsupported, exit_status, last_li
 
 SCRIPT = Path(__file__).resolve().parent.parent / "cowbell-vm"
 HOST = "host"
-# Without a result for so long, a guest is taken for dead. The driver ends a case after 60 s, and
-# nothing else that is done in a guest takes longer, even if that is emulated on a busy machine.
+# The driver ends a point after so long, if its case does not say otherwise: what takes half a
+# minute in an emulated guest takes three times that if other guests are on its CPUs, too.
+POINT_SECONDS = 180
+# Without a result for so long, a guest is taken for dead, if nothing runs that may take longer: the
+# driver has ended a point by then, and nothing else that is done in a guest takes that long.
 STALL_SECONDS = 300.0
 # How long the console may lag behind the results.
 CONSOLE_SECONDS = 5.0
@@ -98,8 +101,8 @@ class Job:
         self.output = stem.with_suffix(".txt")
         self.check_log = stem.with_suffix(".fsck")
         self.status_file = stem.with_suffix(".status")
-        self.command = driver_command(driver, filesystem, self.results, "--announce", *words,
-                                      check_log=self.check_log)
+        self.command = driver_command(driver, filesystem, self.results, "--announce", "--timeout",
+                                      str(POINT_SECONDS), *words, check_log=self.check_log)
         # The console of the guest that it is in, or was.
         self.console = folder / "console.txt"
         self.began: float | None = None
@@ -131,6 +134,11 @@ class Job:
             if text.endswith("\n"):
                 self.status = int(text)
         return sizes
+
+    def patience_s(self) -> float:
+        """How much longer than others a point may take that runs now."""
+        return max((line.get("timeout_s", 0) - POINT_SECONDS
+                    for line in find_started(lines_of(self.results))), default=0)
 
     def script(self) -> str:
         """What the guest's shell does for it."""
@@ -259,10 +267,18 @@ class Guests:
         elif seen != self.seen or not any(job.began for job in self.booted):
             # That a guest comes up at all is the business of cowbell vm.
             self.seen, self.progress_at = seen, time.monotonic()
-        elif time.monotonic() - self.progress_at > self.stall_s:
+        elif self.silent_s() > self.stall_s:
             self.wedged = True
             self.stop()
             self.finish(EXIT_HARNESS)
+
+    def silent_s(self) -> float:
+        """For how long nothing has come, less what points with limits of their own may take."""
+        silent = time.monotonic() - self.progress_at
+        # Result files are read only if it matters.
+        if silent > self.stall_s:
+            silent -= max(0, *(job.patience_s() for job in self.booted))
+        return silent
 
     def boot(self) -> None:
         """Start a guest for the jobs that are left."""
