@@ -735,6 +735,22 @@ def test_quirk_of_a_hang(place, covers, verdict, code):
     assert (done.code, done.verdicts, done.cases[0]["reason"]) == (code, [("red", verdict)], "hang")
 
 
+@pytest.mark.parametrize("seen, verdict, code", [("40*", "xfail", 0), ("EIO", "fail", 1)])
+def test_quirk_of_what_is_seen(place, seen, verdict, code):
+    done = place.run("--quirks", quirks(place, QUIRK | {"seen": seen}), place.case("red", RED))
+    assert (done.code, done.verdicts, done.cases[0]["seen"]) == (code, [("red", verdict)], "4096")
+
+
+def test_quirk_of_what_must_not_be_run(place):
+    """It is skipped, and says why; others run."""
+    done = place.run("--quirks", quirks(place, QUIRK | {"skip": True}),
+                     place.case("red", *HANG), place.case("b"))
+    assert (done.code, done.counts) == (0, {"skip": 1, "pass": 1})
+    red = next(case for case in done.cases if case["case"] == "red")
+    assert red["reason"] == f"not safe to run: {QUIRK['reason']}"
+    assert red["quirk"] == {"reason": QUIRK["reason"], "link": QUIRK["link"]}
+
+
 @pytest.mark.parametrize("text, line", [
     ("{", "{}:1: string or '}}' expected near end of file"),
     ("[]", '{}: must have "filesystem" and "quirks" only'),

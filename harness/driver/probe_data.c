@@ -26,7 +26,7 @@
 #define UNIT_MAX     (1024 * 1024)
 #define UNIT_ASSUMED 4096
 /* As near to the largest offset as a trial comes. */
-#define FAR_AWAY     ((UINT64_C(1) << 63) - 1024 * 1024)
+#define FAR_AWAY ((UINT64_C(1) << 63) - 1024 * 1024)
 
 /* Patterns of the source and of what it must replace. */
 enum { SOURCE = 1, OTHER = 2 };

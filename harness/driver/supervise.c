@@ -243,6 +243,24 @@ static const char *unmet(const struct supervise *s, const struct point *p)
 	return NULL;
 }
 
+/* Is the point known to leave nothing for those after it? Then it is a skip, and written. */
+static bool unsafe(struct supervise *s, const struct emit_point *e)
+{
+	json_t *quirk = quirk_find(s->quirks, &s->place, e->name, QUIRK_SKIP, NULL);
+	char why[1024];
+	json_t *more;
+
+	if (!quirk)
+		return false;
+	snprintf(why, sizeof(why), "not safe to run: %s",
+		 json_string_value(json_object_get(quirk, "reason")));
+	more = json_pack("{s:o}", "quirk", quirk);
+	s->tally.count[VERDICT_SKIP]++;
+	sink_item(s->sink, emit_case(e, VERDICT_SKIP, why, more));
+	json_decref(more);
+	return true;
+}
+
 /* The point of a ticket if there is something to do for it; what is wrong with it is written. */
 static struct point *fetch(struct loop *l, const struct ticket *t)
 {
@@ -285,6 +303,8 @@ static bool start_next(struct loop *l, struct slot *slot, bool alone)
 		e = describe(l->s, p, t.round);
 		if (why) {
 			write_plain(l->s, &e, VERDICT_SKIP, why);
+		} else if (unsafe(l->s, &e)) {
+			/* written */
 		} else if (p->alone && !alone) {
 			agenda_defer(&l->agenda, &t);
 		} else {
