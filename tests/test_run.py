@@ -727,15 +727,6 @@ def test_quirk(place, step, verdict, code):
     assert done.cases[0]["quirk"] == {"reason": QUIRK["reason"], "link": QUIRK["link"]}
 
 
-def test_quirk_that_has_a_case_left_out(place):
-    red, deadly = place.case("red", RED), quirks(place, QUIRK | {"skip": True})
-    done = place.run("--quirks", deadly, red)
-    assert (done.code, done.verdicts) == (77, [("red", "skip")])
-    assert done.cases[0]["reason"] == QUIRK["reason"]
-    done = place.run("--quirks", deadly, "--despite-quirks", red)
-    assert (done.code, done.verdicts) == (0, [("red", "xfail")])
-    assert " --despite-quirks " in done.cases[0]["repeat"]
-
 
 @pytest.mark.parametrize("covers, verdict, code", [
     ({}, "fail", 1), ({"covers": ["hang"]}, "xfail", 0)], ids=["any", "hang"])
@@ -743,6 +734,29 @@ def test_quirk_of_a_hang(place, covers, verdict, code):
     done = place.run("--timeout", "1", "--quirks", quirks(place, QUIRK | covers),
                      place.case("red", *HANG))
     assert (done.code, done.verdicts, done.cases[0]["reason"]) == (code, [("red", verdict)], "hang")
+
+
+@pytest.mark.parametrize("seen, verdict, code", [("40*", "xfail", 0), ("EIO", "fail", 1)])
+def test_quirk_of_what_is_seen(place, seen, verdict, code):
+    done = place.run("--quirks", quirks(place, QUIRK | {"seen": seen}), place.case("red", RED))
+    assert (done.code, done.verdicts, done.cases[0]["seen"]) == (code, [("red", verdict)], "4096")
+
+
+def test_quirk_of_what_must_not_be_run(place):
+    """It is skipped, and says why; others run."""
+    done = place.run("--quirks", quirks(place, QUIRK | {"skip": True}),
+                     place.case("red", *HANG), place.case("b"))
+    assert (done.code, done.counts) == (0, {"skip": 1, "pass": 1})
+    red = next(case for case in done.cases if case["case"] == "red")
+    assert red["reason"] == f"not safe to run: {QUIRK['reason']}"
+    assert red["quirk"] == {"reason": QUIRK["reason"], "link": QUIRK["link"]}
+
+
+def test_quirk_in_spite_of_which_it_is_run(place):
+    done = place.run("--quirks", quirks(place, QUIRK | {"skip": True}), "--despite-quirks",
+                     place.case("red", RED))
+    assert (done.code, done.verdicts) == (1, [("red", "fail")])
+    assert " --despite-quirks " in done.cases[0]["repeat"]
 
 
 @pytest.mark.parametrize("text, line", [

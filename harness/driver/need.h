@@ -24,6 +24,7 @@
 	X(DIRECT, "direct", "O_DIRECT reads and writes") \
 	X(FIEMAP, "fiemap", "FS_IOC_FIEMAP") \
 	X(SEEK_HOLE, "seek_hole", "SEEK_HOLE finds a hole") \
+	X(FAR_OFFSETS, "far_offsets", "files can reach nearly to the largest offset, 2^63 - 1") \
 	X(IO_URING, "io_uring", "io_uring reads and writes") \
 	X(TMPFILE, "tmpfile", "O_TMPFILE") \
 	X(MKNOD, "mknod", "device nodes can be made and opened") \

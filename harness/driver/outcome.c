@@ -124,12 +124,13 @@ static void judge_kmsg(struct judged *j, const struct outcome *o)
 
 static void apply_quirk(struct judged *j, const struct outcome *o, const struct outcome_rules *r)
 {
+	const char *seen = json_string_value(json_object_get(j->more, "seen"));
 	json_t *quirk = NULL;
 
 	if (j->verdict == VERDICT_FAIL)
-		quirk = quirk_find(r->quirks, r->place, o->point.name, j->kind);
+		quirk = quirk_find(r->quirks, r->place, o->point.name, j->kind, seen);
 	else if (j->verdict == VERDICT_PASS)
-		quirk = quirk_find(r->quirks, r->place, o->point.name, QUIRK_PASS);
+		quirk = quirk_find(r->quirks, r->place, o->point.name, QUIRK_PASS, NULL);
 	if (!quirk)
 		return;
 	if (j->verdict == VERDICT_PASS)

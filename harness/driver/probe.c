@@ -39,6 +39,7 @@ static void (*const trials[NEED_COUNT])(struct lab *) = {
 	[NEED_DIRECT] = try_direct,
 	[NEED_FIEMAP] = try_fiemap,
 	[NEED_SEEK_HOLE] = try_seek_hole,
+	[NEED_FAR_OFFSETS] = try_far_offsets,
 	[NEED_IO_URING] = try_io_uring,
 	[NEED_TMPFILE] = try_tmpfile,
 	[NEED_MKNOD] = try_mknod,

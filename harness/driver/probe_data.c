@@ -25,6 +25,8 @@
 #define UNIT_MIN     512
 #define UNIT_MAX     (1024 * 1024)
 #define UNIT_ASSUMED 4096
+/* As near to the largest offset as a trial comes. */
+#define FAR_AWAY ((UINT64_C(1) << 63) - 1024 * 1024)
 
 /* Patterns of the source and of what it must replace. */
 enum { SOURCE = 1, OTHER = 2 };
@@ -352,6 +354,30 @@ void try_seek_hole(struct lab *l)
 		lab_no(l, "SEEK_HOLE finds only the end of the file");
 	else if (at < hole || at > size)
 		lab_broken(l, "SEEK_HOLE: %lld, which is data", (long long)at);
+}
+
+void try_far_offsets(struct lab *l)
+{
+	int err = lab_file(l, 0, 0, 0, false);
+	ssize_t n;
+
+	if (err < 0) {
+		lab_setup(l, err);
+		return;
+	}
+	err = lab_write(l, l->fd[0], SOURCE, FAR_AWAY, LAB_SIZE);
+	if (err < 0) {
+		if (err == -EFBIG)
+			lab_no(l, "write at 2^63 - 1M: EFBIG");
+		else
+			lab_refused(l, "write at 2^63 - 1M", err);
+		return;
+	}
+	n = pread(l->fd[0], l->buf, LAB_SIZE, (off_t)FAR_AWAY);
+	if (n == LAB_SIZE)
+		lab_holds_bytes(l, SOURCE, FAR_AWAY, LAB_SIZE, "read at 2^63 - 1M");
+	else
+		lab_broken(l, "read at 2^63 - 1M: %zd of %d bytes", n, LAB_SIZE);
 }
 
 /* One transfer of all of ->buf; false if it failed, and is answered. */

@@ -88,6 +88,7 @@ void try_falloc(struct lab *l);
 void try_direct(struct lab *l);
 void try_fiemap(struct lab *l);
 void try_seek_hole(struct lab *l);
+void try_far_offsets(struct lab *l);
 void try_io_uring(struct lab *l);
 
 void try_ocfs2_reflink(struct lab *l);

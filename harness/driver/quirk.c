@@ -16,9 +16,9 @@ static const struct key {
 	const char *name;
 	bool required;
 } keys[] = {
-	{ "case", true },	{ "reason", true },  { "link", true },	{ "kernel", false },
-	{ "mount", false },	{ "second", false }, { "unit", false }, { "covers", false },
-	{ "sometimes", false }, { "skip", false },
+	{ "case", true },    { "reason", true },  { "link", true },	  { "kernel", false },
+	{ "mount", false },  { "second", false }, { "unit", false },	  { "seen", false },
+	{ "covers", false }, { "skip", false },	  { "sometimes", false },
 };
 
 static bool glob(const char *pattern, const char *text)
@@ -240,18 +240,22 @@ static const char *text_of(const json_t *quirk, const char *key)
 	return json_string_value(json_object_get(quirk, key));
 }
 
-static bool covers(const json_t *quirk, const char *kind)
+static bool covers(const json_t *quirk, const char *kind, const char *seen)
 {
+	const bool skip = json_object_get(quirk, "skip");
 	json_t *list = json_object_get(quirk, "covers");
+	const char *only = text_of(quirk, "seen");
 	json_t *word;
 	size_t i;
 
+	if (skip || (kind && !strcmp(kind, QUIRK_SKIP)))
+		return skip && kind && !strcmp(kind, QUIRK_SKIP);
+	if (kind && !strcmp(kind, QUIRK_PASS))
+		return !json_object_get(quirk, "sometimes");
+	if (only && (!seen || !glob(only, seen)))
+		return false;
 	if (!kind)
 		return true;
-	if (!strcmp(kind, QUIRK_PASS))
-		return !json_object_get(quirk, "sometimes");
-	if (!strcmp(kind, QUIRK_SKIP))
-		return json_object_get(quirk, "skip");
 	json_array_foreach (list, i, word)
 		if (!strcmp(json_string_value(word), kind))
 			return true;
@@ -259,7 +263,7 @@ static bool covers(const json_t *quirk, const char *kind)
 }
 
 static bool applies(const json_t *quirk, const struct quirk_place *place, const char *name,
-		    const char *kind)
+		    const char *kind, const char *seen)
 {
 	const char *kernel = text_of(quirk, "kernel");
 	const char *mount = text_of(quirk, "mount");
@@ -272,17 +276,18 @@ static bool applies(const json_t *quirk, const struct quirk_place *place, const 
 	       (!kernel || quirk_kernel(kernel, place->release, &valid)) &&
 	       (!mount || strstr(place->mount_options, mount)) &&
 	       (!second || (place->second && !strcmp(second, place->second))) &&
-	       (!unit || strtoull(unit, NULL, 10) == place->unit_bytes) && covers(quirk, kind);
+	       (!unit || strtoull(unit, NULL, 10) == place->unit_bytes) &&
+	       covers(quirk, kind, seen);
 }
 
 json_t *quirk_find(const json_t *list, const struct quirk_place *place, const char *name,
-		   const char *kind)
+		   const char *kind, const char *seen)
 {
 	json_t *quirk;
 	size_t i;
 
 	json_array_foreach (list, i, quirk)
-		if (applies(quirk, place, name, kind))
+		if (applies(quirk, place, name, kind, seen))
 			return json_pack("{s:O, s:O}", "reason", json_object_get(quirk, "reason"),
 					 "link", json_object_get(quirk, "link"));
 	return NULL;

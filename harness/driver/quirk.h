@@ -5,16 +5,18 @@
  *
  *     { "filesystem": "xfs",
  *       "quirks": [ { "case": "errno/x[*]", "kernel": ">=5.18 <6.20", "mount": "compress",
- *                     "second": "btrfs", "unit": "65536", "covers": ["hang"], "reason": "...",
- *                     "link": "..." } ] }
+ *                     "second": "btrfs", "unit": "65536", "seen": "EINVAL",
+ *                     "covers": ["hang"], "reason": "...", "link": "..." } ] }
  *
  * "kernel", "mount" (a part of the mount options), "second" (type of the other filesystem), "unit"
- * (allocation unit, in bytes) and "covers" may be left out. In "case", * stands for anything, and a
- * plain name for all points of the case. A hang, a crash and a complaint in the kernel log are
- * covered only by a quirk that says so in "covers" ("hang", "crash", "kmsg"), so that a known wrong
- * errno hides no oops. What goes wrong by chance is "sometimes": true; a pass says nothing then,
- * and stays a pass. What the machine would not get over, as a call that never comes back and keeps
- * the filesystem in use, is "skip": true, and only run if that is asked for.
+ * (allocation unit, in bytes), "seen" and "covers" may be left out. In "case" and "seen", * stands
+ * for anything; a plain name is all points of the case. With "seen" only failures are covered in
+ * which just that was seen, so that what is known hides nothing else. A hang, a crash and a
+ * complaint in the kernel log are covered only by a quirk that says so in "covers" ("hang",
+ * "crash", "kmsg"), so that a known wrong errno hides no oops. What goes wrong by chance, or in
+ * some of many points, is "sometimes": true; a pass says nothing then, and stays a pass. What
+ * leaves the machine or the filesystem unfit for all that comes after it is "skip": true, and is
+ * only run if that is asked for (--despite-quirks).
  */
 #ifndef COWBELL_QUIRK_H
 #define COWBELL_QUIRK_H
@@ -25,9 +27,8 @@
 
 #include <jansson.h>
 
-/** QUIRK_PASS - what a result is called that is no failure */
+/** QUIRK_PASS - what a result is called that is no failure; QUIRK_SKIP - before a point is run */
 #define QUIRK_PASS "pass"
-/** QUIRK_SKIP - asks for a quirk that has a point left out */
 #define QUIRK_SKIP "skip"
 
 /** struct quirk_place - where a run takes place */
@@ -53,13 +54,13 @@ bool quirk_load(json_t *list, const char *path, const char *text, size_t len, ch
 
 /**
  * quirk_find() - the first quirk that speaks of this case at this place
- * @kind: NULL for an ordinary failure, else "hang", "crash", "kmsg", QUIRK_PASS or
- * QUIRK_SKIP
+ * @kind: NULL for an ordinary failure, else "hang", "crash", "kmsg", QUIRK_PASS or QUIRK_SKIP
+ * @seen: what a failure has seen, NULL if that is not known
  *
  * Returns {"reason", "link"} as results show it, a new reference, or NULL.
  */
 json_t *quirk_find(const json_t *list, const struct quirk_place *place, const char *name,
-		   const char *kind);
+		   const char *kind, const char *seen);
 
 /**
  * quirk_kernel() - does a kernel release lie in a range such as ">=5.18 <6.20"?

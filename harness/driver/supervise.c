@@ -244,16 +244,24 @@ static const char *unmet(const struct supervise *s, const struct point *p)
 	return NULL;
 }
 
-/* Why a point is not run here, though it could be; NULL if it is. */
-static const char *spared(const struct supervise *s, const struct point *p)
+/* Is the point known to leave nothing for those after it? Then it is a skip, and written. */
+static bool unsafe(struct supervise *s, const struct emit_point *e)
 {
-	json_t *quirk =
-		s->despite_quirks ? NULL : quirk_find(s->quirks, &s->place, p->name, QUIRK_SKIP);
-	const char *why = json_string_value(json_object_get(quirk, "reason"));
+	json_t *quirk = s->despite_quirks
+				? NULL
+				: quirk_find(s->quirks, &s->place, e->name, QUIRK_SKIP, NULL);
+	char why[1024];
+	json_t *more;
 
-	/* the list of quirks still holds the text */
-	json_decref(quirk);
-	return why;
+	if (!quirk)
+		return false;
+	snprintf(why, sizeof(why), "not safe to run: %s",
+		 json_string_value(json_object_get(quirk, "reason")));
+	more = json_pack("{s:o}", "quirk", quirk);
+	s->tally.count[VERDICT_SKIP]++;
+	sink_item(s->sink, emit_case(e, VERDICT_SKIP, why, more));
+	json_decref(more);
+	return true;
 }
 
 /* The point of a ticket if there is something to do for it; what is wrong with it is written. */
@@ -295,11 +303,11 @@ static bool start_next(struct loop *l, struct slot *slot, bool alone)
 
 		if (!p)
 			continue;
-		if (!why)
-			why = spared(l->s, p);
 		e = describe(l->s, p, t.round);
 		if (why) {
 			write_plain(l->s, &e, VERDICT_SKIP, why);
+		} else if (unsafe(l->s, &e)) {
+			/* it is written */
 		} else if (p->alone && !alone) {
 			agenda_defer(&l->agenda, &t);
 		} else {

@@ -219,10 +219,10 @@ static long follow_symlink(struct call *c)
 	char target[PATH_MAX];
 	struct stat st;
 
-	if (!ret || errno != EINVAL || lstat(old_path(c), &st) || !S_ISLNK(st.st_mode))
+	if (!ret || errno != EPERM || lstat(old_path(c), &st) || !S_ISLNK(st.st_mode))
 		return ret;
 	if (!realpath(old_path(c), target)) {
-		errno = EINVAL;
+		errno = EPERM;
 		return ret;
 	}
 	acted();
@@ -302,7 +302,6 @@ const struct mutant reflink_mutants[] = {
 	  "a program that tries one way after the other finds the name taken", CALL_REFLINK,
 	  .run = leave_name },
 	WRONG(EXIST, INVAL),
-	WRONG(INVAL, OPNOTSUPP),
 	WRONG(PERM, ACCES),
 	WRONG(ACCES, PERM),
 	WRONG(XDEV, INVAL),

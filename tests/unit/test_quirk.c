@@ -107,6 +107,12 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
 		  "\"link\":\"l\",\"sometimes\":\"no\"}]}",
 		  "quirks[0].sometimes: must be true" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"skip\":false}]}",
+		  "quirks[0].skip: must be true" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"seen\":\"\"}]}",
+		  "quirks[0].seen: must be some text" },
 		{ "{\"filesystem\":\"xfs\",\"filesystem\":\"x\",\"quirks\":[]}", "q.json:1: " },
 	};
 	char why[256];
@@ -129,12 +135,14 @@ static const char some_quirks[] =
 	"\"unit\":\"65536\",\"reason\":\"first\",\"link\":\"contract:F1\"},"
 	"{\"case\":\"a/c\",\"covers\":[\"hang\"],\"reason\":\"second\",\"link\":\"l\"},"
 	"{\"case\":\"a/d\",\"sometimes\":true,\"reason\":\"third\",\"link\":\"l\"},"
-	"{\"case\":\"a/e\",\"skip\":true,\"reason\":\"fourth\",\"link\":\"l\"}]}";
+	"{\"case\":\"a/"
+	"e\",\"seen\":\"E*\",\"covers\":[\"kmsg\"],\"reason\":\"fourth\",\"link\":\"l\"},"
+	"{\"case\":\"a/f[*]\",\"skip\":true,\"reason\":\"fifth\",\"link\":\"l\"}]}";
 
-static void check(const json_t *list, const struct quirk_place *place, const char *name,
-		  const char *kind, const char *want)
+static void check_seen(const json_t *list, const struct quirk_place *place, const char *name,
+		       const char *kind, const char *seen, const char *want)
 {
-	json_t *found = quirk_find(list, place, name, kind);
+	json_t *found = quirk_find(list, place, name, kind, seen);
 	const char *reason = json_string_value(json_object_get(found, "reason"));
 
 	if (want)
@@ -142,6 +150,12 @@ static void check(const json_t *list, const struct quirk_place *place, const cha
 	else
 		assert_null(reason);
 	json_decref(found);
+}
+
+static void check(const json_t *list, const struct quirk_place *place, const char *name,
+		  const char *kind, const char *want)
+{
+	check_seen(list, place, name, kind, NULL, want);
 }
 
 static void test_quirk_find__holds_every_condition(void **state)
@@ -188,7 +202,7 @@ static void test_quirk_find__covers_a_hang_only_if_it_says_so(void **state)
 	json_decref(list);
 }
 
-static void test_quirk_find__passes_and_skips_are_asked_for(void **state)
+static void test_quirk_find__a_pass_is_none_of_what_fails_sometimes(void **state)
 {
 	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
 	json_t *list = json_array();
@@ -200,8 +214,42 @@ static void test_quirk_find__passes_and_skips_are_asked_for(void **state)
 	check(list, &place, "a/d", NULL, "third");
 	check(list, &place, "a/d", QUIRK_PASS, NULL);
 	check(list, &place, "a/d", "hang", NULL);
+	json_decref(list);
+}
+
+static void test_quirk_find__covers_only_what_it_has_seen(void **state)
+{
+	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
+	json_t *list = json_array();
+	char why[256];
+
+	(void)state;
+	assert_true(load(list, some_quirks, why));
+	check_seen(list, &place, "a/e[x=1]", NULL, "EINVAL", "fourth");
+	check_seen(list, &place, "a/e", "kmsg", "EINVAL", "fourth");
+	check_seen(list, &place, "a/e", NULL, "not EINVAL", NULL);
+	check_seen(list, &place, "a/e", "kmsg", "BUG", NULL);
+	check_seen(list, &place, "a/e", "hang", "EINVAL", NULL);
+	check_seen(list, &place, "a/e", NULL, NULL, NULL);
+	check_seen(list, &place, "a/e", QUIRK_PASS, NULL, "fourth");
+	json_decref(list);
+}
+
+static void test_quirk_find__what_is_skipped_excuses_nothing(void **state)
+{
+	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
+	json_t *list = json_array();
+	char why[256];
+
+	(void)state;
+	assert_true(load(list, some_quirks, why));
+	check(list, &place, "a/f[x=1]", QUIRK_SKIP, "fifth");
+	check(list, &place, "a/f[x=1]", NULL, NULL);
+	check(list, &place, "a/f[x=1]", "hang", NULL);
+	check(list, &place, "a/f[x=1]", QUIRK_PASS, NULL);
 	check(list, &place, "a/d", QUIRK_SKIP, NULL);
-	check(list, &place, "a/e", QUIRK_SKIP, "fourth");
+	place.fs_type = "xfs";
+	check(list, &place, "a/f[x=1]", QUIRK_SKIP, NULL);
 	json_decref(list);
 }
 
@@ -214,7 +262,9 @@ int main(void)
 		cmocka_unit_test(test_quirk_load__says_what_is_wrong),
 		cmocka_unit_test(test_quirk_find__holds_every_condition),
 		cmocka_unit_test(test_quirk_find__covers_a_hang_only_if_it_says_so),
-		cmocka_unit_test(test_quirk_find__passes_and_skips_are_asked_for),
+		cmocka_unit_test(test_quirk_find__a_pass_is_none_of_what_fails_sometimes),
+		cmocka_unit_test(test_quirk_find__covers_only_what_it_has_seen),
+		cmocka_unit_test(test_quirk_find__what_is_skipped_excuses_nothing),
 	};
 
 	return cmocka_run_group_tests_name("quirk", tests, NULL, NULL);
