@@ -104,7 +104,8 @@ def server_files(place: Place) -> Iterator[None]:
     try:
         yield
     finally:
-        kernel.unmount(str(place.server))
+        # With what was mounted in it.
+        kernel.unmount_below(place.server)
 
 
 def wait_for_port(port: int) -> None:
