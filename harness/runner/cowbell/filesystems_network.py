@@ -57,6 +57,12 @@ class NetworkFilesystem(Filesystem):
             kernel.unmount_below(point)
         self.mount_all(place)
 
+    def crash_server(self, place: Place) -> None:
+        """Have the server lose what is not on its disk, and start it anew. Raises RunnerError."""
+        kernel.cut_off(str(place.base))
+        self.unmount(place)
+        self.mount_all(place)
+
     def unmount(self, place: Place) -> None:
         for point in (place.view, place.directory):
             kernel.unmount_below(point)
@@ -122,6 +128,7 @@ def wait_for_port(port: int) -> None:
 class Nfs(NetworkFilesystem):
     """NFS 4.2, served by the kernel in a network of its own. It needs no rpcbind."""
 
+    hooks = ("remount", "crash_server")
     tools: ClassVar[tuple[str, ...]] = ("mount.nfs4", "exportfs", "rpc.nfsd", "rpc.mountd",
                                         "nfsdcld", "nsenter")
     control: ClassVar[Path] = Path("/proc/fs/nfsd")
