@@ -292,16 +292,17 @@ void try_direct(struct lab *l)
 }
 
 /* Are two files, each written for itself, told to be at one place? A cifs client, which knows no
- * places, puts the offset in the file there. */
+ * places, puts the offset in the file there: 0 for the first. */
 static bool told_as_one(struct lab *l, const struct fiemap_list *first)
 {
+	const uint32_t placeless = FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DATA_INLINE;
 	struct fiemap_list other = { NULL, 0, 0 };
 	bool same = false;
 
 	if (first->count && lab_file(l, 1, OTHER, LAB_SIZE, true) >= 0 &&
 	    !fiemap_read(l->fd[1], 0, LAB_SIZE, true, &other))
 		same = other.count && other.piece[0].physical == first->piece[0].physical &&
-		       other.piece[0].physical && !(other.piece[0].flags & FIEMAP_EXTENT_UNKNOWN);
+		       !(other.piece[0].flags & placeless);
 	fiemap_free(&other);
 	return same;
 }
