@@ -271,9 +271,14 @@ class Ksmbd(NetworkFilesystem):
                 raise RunnerError("ksmbd.mountd does not end")
 
     def config(self, place: Place) -> str:
-        """What ksmbd.conf says: a share for each place that the run of a place may have."""
+        """What ksmbd.conf says: a share for each place that the run of a place may have.
+
+        With leases, as other servers grant them: without, clients of SMB 3 get oplocks, and Linux'
+        takes no notice when one is broken (smb3_downgrade_oplock() waits for a newer epoch, which
+        only leases have), so that it reads from its cache what others have long overwritten.
+        """
         places = [Place(place.folder.parent / number, place.size_bytes) for number in "12"]
-        return ("[global]\nbind interfaces only = yes\ninterfaces = lo\n" +
+        return ("[global]\nbind interfaces only = yes\ninterfaces = lo\nsmb2 leases = yes\n" +
                 "".join(f"[{self.share(each)}]\npath = {each.base}\nread only = no\n"
                         for each in places))
 
