@@ -26,6 +26,7 @@
 	X(SEEK_HOLE, "seek_hole", "SEEK_HOLE finds a hole") \
 	X(IO_URING, "io_uring", "io_uring reads and writes") \
 	X(TMPFILE, "tmpfile", "O_TMPFILE") \
+	X(FIFO, "fifo", "fifos and sockets can be made") \
 	X(MKNOD, "mknod", "device nodes can be made and opened") \
 	X(CHATTR, "chattr", "the immutable and append-only attributes can be set") \
 	X(XATTR, "xattr", "user extended attributes") \
