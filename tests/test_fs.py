@@ -407,6 +407,15 @@ def test_push_down_is_for_overlays():
     assert (done.returncode, done.stderr) == (2, "cowbell fs: xfs has no push_down\n")
 
 
+@needs_root
+def test_only_a_server_crashes():
+    done = run("xfs", script=f'test -z "$COWBELL_CRASH_SERVER" && {fs.SCRIPT} --crash-server {{dir}}')
+    assert (done.returncode, done.stderr) == (2, "cowbell fs: xfs has no crash_server\n")
+    done = run("xfs", script="{crash_server}")
+    assert (done.returncode, done.stderr) == (
+        2, "cowbell fs: {crash_server}: only a server of NFS is made to crash\n")
+
+
 def test_list_names_each_filesystem_and_whether_it_can_be_made():
     done = subprocess.run([fs.SCRIPT, "--list"], capture_output=True, text=True, check=True)
     rows = {line.split()[0]: line for line in done.stdout.splitlines()}

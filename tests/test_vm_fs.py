@@ -34,6 +34,12 @@ cp --reflink=always {dir}/a {dir}/b
 cmp {dir}/a {view}/b
 eval "$COWBELL_REMOUNT"
 cmp {dir}/b {view}/a
+if [ "$COWBELL_CRASH_SERVER" ]
+then
+    cp --reflink=always {dir}/a {dir}/c
+    eval "$COWBELL_CRASH_SERVER"
+    cmp {dir}/a {view}/c
+fi
 stat -f -c "type %T" {dir}
 echo "mounts $(grep -c " {dir} \\| {view} " /proc/self/mountinfo)"
 exit 7

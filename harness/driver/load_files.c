@@ -361,6 +361,9 @@ static bool read_file(struct loader *l, const struct at *at, json_t *object, str
 	f->sharer = -1;
 	if (type->kind == FILE_TMPFILE && !load_need(l, at, NEED_TMPFILE, false, NULL))
 		return false;
+	if ((type->kind == FILE_FIFO || type->kind == FILE_SOCKET) &&
+	    !load_need(l, at, NEED_FIFO, false, NULL))
+		return false;
 	if ((type->kind == FILE_CHRDEV || type->kind == FILE_BLKDEV) &&
 	    !load_need(l, at, NEED_MKNOD, false, NULL))
 		return false;

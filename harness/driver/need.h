@@ -27,6 +27,7 @@
 	X(FAR_OFFSETS, "far_offsets", "files can reach nearly to the largest offset, 2^63 - 1") \
 	X(IO_URING, "io_uring", "io_uring reads and writes") \
 	X(TMPFILE, "tmpfile", "O_TMPFILE") \
+	X(FIFO, "fifo", "fifos and sockets can be made") \
 	X(MKNOD, "mknod", "device nodes can be made and opened") \
 	X(CHATTR, "chattr", "the immutable and append-only attributes can be set") \
 	X(XATTR, "xattr", "user extended attributes") \

@@ -19,6 +19,7 @@
 	X(close) \
 	X(copy_range) \
 	X(copy_rw) \
+	X(crash_server) \
 	X(dedupe) \
 	X(drop_cache) \
 	X(drop_caches) \

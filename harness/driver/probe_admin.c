@@ -104,6 +104,14 @@ void try_tmpfile(struct lab *l)
 	}
 }
 
+void try_fifo(struct lab *l)
+{
+	if (mkfifoat(l->dirfd, lab_name(0), 0600))
+		refused_to_us(l, "mkfifo", errno);
+	else if (mknodat(l->dirfd, lab_name(1), S_IFSOCK | 0600, 0))
+		refused_to_us(l, "mknod of a socket", errno);
+}
+
 void try_mknod(struct lab *l)
 {
 	/* The numbers of /dev/null. */

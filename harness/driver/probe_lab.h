@@ -93,6 +93,7 @@ void try_io_uring(struct lab *l);
 
 void try_ocfs2_reflink(struct lab *l);
 void try_tmpfile(struct lab *l);
+void try_fifo(struct lab *l);
 void try_mknod(struct lab *l);
 void try_chattr(struct lab *l);
 void try_xattr(struct lab *l);

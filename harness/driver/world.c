@@ -311,6 +311,7 @@ static void settle_file(struct world *w, struct wfile *f)
 
 	if (!m || !f->exists || f->keep < 0)
 		return;
+	f->written |= m->changed;
 	if (known && m->rope.size < f->known.size)
 		cut_private(w, m);
 	if (world_is_away(w, f)) {
@@ -327,8 +328,9 @@ static void settle_file(struct world *w, struct wfile *f)
 		world_fail(w, world_text(w, "%s has %" PRIu64 " bytes", f->path, m->rope.size),
 			   "%s has %" PRIu64 " bytes", f->path, f->known.size);
 	settle_mode(w, f, m);
-	/* Stores into a mapping move the time stamps when the kernel sees fit. */
-	if (!known || f->maps)
+	/* Stores into a mapping move the time stamps when the kernel sees fit. Where a server sets
+	 * them, all that was written does: when it is sent, by a copy of the file say. */
+	if (!known || f->maps || (f->written && w->probe->need[NEED_TIMES].answer == ANSWER_NO))
 		return;
 	settle_time(w, f, "mtime", m->mtime, mtime, f->known.mtime_ns);
 	/* An overlay copies a file up when it is opened for writing; that is no change of the file.

@@ -40,6 +40,8 @@ struct wfile {
 	/** @midway: a call failed when it had begun; the time stamps that it moved may be in memory
 	 * only, and the old ones come back with the inode */
 	bool midway;
+	/** @written: a step has changed its content or size */
+	bool written;
 	/** @known: what statx said after the last step */
 	struct {
 		bool valid;

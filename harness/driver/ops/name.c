@@ -276,11 +276,18 @@ static void mkfifo_run(struct world *w, const void *args, struct op_result *r)
 	RESULT(r, mkfifoat(w->files[a->as].dirfd, w->files[a->as].path, a->mode));
 }
 
+static int mkfifo_need(const void *args)
+{
+	(void)args;
+	return NEED_FIFO;
+}
+
 const struct op op_mkfifo = {
 	.name = "mkfifo",
 	.doc = "make a named pipe: mkfifo(3)",
 	.args_size = sizeof(struct make_args),
 	.args = make_args,
+	.need = mkfifo_need,
 	.run = mkfifo_run,
 	.apply = make_apply,
 };
@@ -302,7 +309,9 @@ static int mknod_need(const void *args)
 {
 	const struct make_args *a = args;
 
-	return a->type == S_IFCHR || a->type == S_IFBLK ? NEED_MKNOD : -1;
+	if (a->type == S_IFREG)
+		return -1;
+	return a->type == S_IFCHR || a->type == S_IFBLK ? NEED_MKNOD : NEED_FIFO;
 }
 
 static void mknod_run(struct world *w, const void *args, struct op_result *r)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Ops that bring data to the disk or take it out of memory: fsync, fdatasync, syncfs, drop_cache,
- * drop_caches, remount, push_down. None changes what a file holds. */
+ * drop_caches, remount, crash_server, push_down. None changes what a file holds. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -140,6 +140,12 @@ static void remount_run(struct world *w, const void *args, struct op_result *r)
 	r->harness = -world_remount(w, "remount");
 }
 
+static void crash_server_run(struct world *w, const void *args, struct op_result *r)
+{
+	(void)args;
+	r->harness = -world_remount(w, "crash_server");
+}
+
 static void push_down_run(struct world *w, const void *args, struct op_result *r)
 {
 	(void)args;
@@ -171,6 +177,18 @@ const struct op op_remount = {
 	.need = hook_need,
 	.alone = true,
 	.run = remount_run,
+};
+
+const struct op op_crash_server = {
+	.name = "crash_server",
+	.doc = "like remount, but by the hook crash_server: the server of a network filesystem "
+	       "loses all that is not on its disk, as by a power cut, and starts anew; what a case "
+	       "has not brought to the disk it cannot expect to find",
+	.args_size = sizeof(struct no_args),
+	.args = no_args,
+	.need = hook_need,
+	.alone = true,
+	.run = crash_server_run,
 };
 
 const struct op op_push_down = {

@@ -57,6 +57,12 @@ class NetworkFilesystem(Filesystem):
             kernel.unmount_below(point)
         self.mount_all(place)
 
+    def crash_server(self, place: Place) -> None:
+        """Have the server lose what is not on its disk, and start it anew. Raises RunnerError."""
+        kernel.cut_off(str(place.base))
+        self.unmount(place)
+        self.mount_all(place)
+
     def unmount(self, place: Place) -> None:
         for point in (place.view, place.directory):
             kernel.unmount_below(point)
@@ -104,7 +110,8 @@ def server_files(place: Place) -> Iterator[None]:
     try:
         yield
     finally:
-        kernel.unmount(str(place.server))
+        # With what was mounted in it.
+        kernel.unmount_below(place.server)
 
 
 def wait_for_port(port: int) -> None:
@@ -121,6 +128,7 @@ def wait_for_port(port: int) -> None:
 class Nfs(NetworkFilesystem):
     """NFS 4.2, served by the kernel in a network of its own. It needs no rpcbind."""
 
+    hooks = ("remount", "crash_server")
     tools: ClassVar[tuple[str, ...]] = ("mount.nfs4", "exportfs", "rpc.nfsd", "rpc.mountd",
                                         "nfsdcld", "nsenter")
     control: ClassVar[Path] = Path("/proc/fs/nfsd")
@@ -263,9 +271,14 @@ class Ksmbd(NetworkFilesystem):
                 raise RunnerError("ksmbd.mountd does not end")
 
     def config(self, place: Place) -> str:
-        """What ksmbd.conf says: a share for each place that the run of a place may have."""
+        """What ksmbd.conf says: a share for each place that the run of a place may have.
+
+        With leases, as other servers grant them: without, clients of SMB 3 get oplocks, and Linux'
+        takes no notice when one is broken (smb3_downgrade_oplock() waits for a newer epoch, which
+        only leases have), so that it reads from its cache what others have long overwritten.
+        """
         places = [Place(place.folder.parent / number, place.size_bytes) for number in "12"]
-        return ("[global]\nbind interfaces only = yes\ninterfaces = lo\n" +
+        return ("[global]\nbind interfaces only = yes\ninterfaces = lo\nsmb2 leases = yes\n" +
                 "".join(f"[{self.share(each)}]\npath = {each.base}\nread only = no\n"
                         for each in places))
 

@@ -18,7 +18,7 @@ from .tools import (EXIT_FAILED, RunnerError, UsageError, complain, exit_status,
 
 NAME = "cowbell fs"
 SCRIPT = Path(__file__).resolve().parent.parent / "cowbell-fs"
-HOOKS = ("remount", "push_down")
+HOOKS = ("remount", "push_down", "crash_server")
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 HELP = """\
@@ -26,8 +26,9 @@ Makes a filesystem in a loop image, mounts it where only the command sees it, ru
 unmounts, checks and removes it. In the command's words, {dir} and {dir2} stand for where the
 filesystems are mounted, {view} for where the first one is mounted a second time, {remount} for the
 command that unmounts and mounts them again, {push_down} for the one that has all of an overlay in
-its lower layer. In its environment the same are COWBELL_DIR, COWBELL_DIR2, COWBELL_VIEW,
-COWBELL_REMOUNT and COWBELL_PUSH_DOWN; COWBELL_FS is TYPE.
+its lower layer, {crash_server} for the one that has an NFS server lose what is not on its disk. In
+its environment the same are COWBELL_DIR, COWBELL_DIR2, COWBELL_VIEW, COWBELL_REMOUNT,
+COWBELL_PUSH_DOWN and COWBELL_CRASH_SERVER; COWBELL_FS is TYPE.
 
 The command's exit status comes back unchanged. 1: the command succeeded, but the check afterwards
 found the filesystem damaged. 77: this machine cannot make it. 99: something else went wrong. What
@@ -87,6 +88,7 @@ WITHOUT_VALUE = {
     "view": "it is mounted only once; ask for a second time with --view",
     "remount": "what this filesystem holds does not outlive a remount",
     "push_down": "only an overlay has layers",
+    "crash_server": "only a server of NFS is made to crash",
 }
 
 
@@ -187,6 +189,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(server.OPTION, metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--push-down", nargs="+", metavar="DIR",
                         help="in the command, for overlays: move what is in the upper layer down")
+    parser.add_argument("--crash-server", nargs="+", metavar="DIR",
+                        help="in the command, for NFS: have the server crash and start anew")
     words = list(argv)
     split = words.index("--") if "--" in words else len(words)
     args = parser.parse_args(words[:split])
