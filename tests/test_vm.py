@@ -178,6 +178,18 @@ def test_folder_that_cannot_be_written_to_is_usage(tmp_path):
         vm.check_writable([tmp_path / "none"])
 
 
+def test_options_that_a_kernel_needs_are_options_of_the_kernel():
+    """What Debian's newest kernel lacks is misspelt or gone."""
+    config = CACHED and CACHED[-1].image.with_name(f"config-{CACHED[-1].release}")
+    if not config or not config.exists():
+        pytest.skip("no kernel is here")
+    wanted = [line for line in (vm.GUEST / "kernel.config").read_text().splitlines()
+              if line and not line.startswith("#")]
+    has = config.read_text().splitlines()
+    assert [line for line in wanted if not line.endswith("=y")] == []
+    assert [line for line in wanted if {line, line[:-1] + "m"}.isdisjoint(has)] == []
+
+
 # A QEMU of the test's own, which stands for guests that misbehave
 
 @pytest.fixture(name="fake")
