@@ -58,7 +58,7 @@ struct probe_options {
 	const char *const *hooks;
 	/** @dir2fd: -1 if there is no second directory */
 	int dir2fd;
-	/** @viewfd: the directory seen through another mount, -1 if there is none */
+	/** @viewfd: the folder seen through another mount, -1 if there is none */
 	int viewfd;
 };
 
