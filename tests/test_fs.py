@@ -395,7 +395,8 @@ def test_push_down_is_for_overlays():
 
 @needs_root
 def test_only_a_server_crashes():
-    done = run("xfs", script=f'test -z "$COWBELL_CRASH_SERVER" && {fs.SCRIPT} --crash-server {{dir}}')
+    script = f'test -z "$COWBELL_CRASH_SERVER" && {fs.SCRIPT} --crash-server {{dir}}'
+    done = run("xfs", script=script)
     assert (done.returncode, done.stderr) == (2, "cowbell fs: xfs has no crash_server\n")
     done = run("xfs", script="{crash_server}")
     assert (done.returncode, done.stderr) == (

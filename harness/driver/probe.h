@@ -48,7 +48,7 @@ struct probe {
 	uint64_t free_bytes;
 	/** @hooks: NAME=COMMAND texts of --hook, for the need hook:NAME; ends with NULL */
 	const char *const *hooks;
-	/** @late_times: time stamps may move long after the file was written, and written to no more */
+	/** @late_times: time stamps may move long after the file was written */
 	bool late_times;
 };
 
