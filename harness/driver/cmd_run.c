@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "beneath.h"
 #include "clock.h"
 #include "cmd.h"
 #include "helper.h"
@@ -210,10 +211,24 @@ static int probe_in_helper(struct probing *p, int *sig)
 	return ret;
 }
 
-/* The folder is known by then; only what the two are to each other is asked. */
-static int open_view(const struct run *r)
+/* The folder that is probed, as the other mount shows it, or if it does not show it yet, the
+ * mount; -1 if there is none. */
+static int open_view(const struct run *r, const char *name)
 {
-	return r->view.dir ? open(r->view.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	const int how = O_RDONLY | O_DIRECTORY;
+	int top, run, own;
+
+	if (!r->view.dir)
+		return -1;
+	top = open(r->view.dir, how | O_CLOEXEC);
+	run = top < 0 ? -1 : beneath_open(top, r->view.name, how, 0);
+	own = run < 0 ? -1 : beneath_open(run, name, how, 0);
+	if (run >= 0)
+		close(run);
+	if (own < 0)
+		return top;
+	close(top);
+	return own;
 }
 
 static int probe_folder(struct run *r, struct probing **out, const struct workdir *w, int dir2fd)
@@ -228,8 +243,8 @@ static int probe_folder(struct run *r, struct probing **out, const struct workdi
 	p->options.dedicated = r->o.dedicated;
 	p->options.hooks = r->o.hooks.count ? r->o.hooks.item : NULL;
 	p->options.dir2fd = dir2fd;
-	p->options.viewfd = w == &r->dir ? open_view(r) : -1;
 	p->dirfd = workdir_enter(w->fd, name);
+	p->options.viewfd = w == &r->dir ? open_view(r, name) : -1;
 	if (p->dirfd >= 0) {
 		ret = probe_in_helper(p, &sig);
 		close(p->dirfd);

@@ -266,6 +266,7 @@ int probe_run(int dirfd, const struct probe_options *o, struct probe *out, char 
 		trials[l.need](&l);
 		lab_clear(&l);
 		out->need[l.need].answer = l.answer;
+		out->late_times = l.late_times;
 		memcpy(out->need[l.need].why, l.why, sizeof(l.why));
 	}
 out:

@@ -48,6 +48,8 @@ struct probe {
 	uint64_t free_bytes;
 	/** @hooks: NAME=COMMAND texts of --hook, for the need hook:NAME; ends with NULL */
 	const char *const *hooks;
+	/** @late_times: time stamps may move long after the file was written */
+	bool late_times;
 };
 
 /** struct probe_options - what the command line adds */
@@ -56,7 +58,7 @@ struct probe_options {
 	const char *const *hooks;
 	/** @dir2fd: -1 if there is no second directory */
 	int dir2fd;
-	/** @viewfd: the directory seen through another mount, -1 if there is none */
+	/** @viewfd: the folder seen through another mount, -1 if there is none */
 	int viewfd;
 };
 

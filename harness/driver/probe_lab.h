@@ -20,6 +20,8 @@ struct lab {
 	const struct probe_options *o;
 	/** @p: what is known already: units */
 	const struct probe *p;
+	/** @late_times: for struct probe */
+	bool late_times;
 	/** @fd: open read-write, -1 is none */
 	int fd[LAB_FILES];
 	/** @buf: LAB_SIZE bytes, aligned to as much; free for every trial's use */

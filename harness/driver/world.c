@@ -303,6 +303,16 @@ static void settle_mode(struct world *w, const struct wfile *f, const struct mfi
 			   "%s belongs to %u:%u", f->path, f->known.uid, f->known.gid);
 }
 
+/* Where a server sets the time stamps, those of all that was written move: when it is sent, by a
+ * copy of the file say. Where it has left them to the client, they do when it is given them back.
+ */
+static bool times_settle_later(const struct world *w, const struct wfile *f)
+{
+	if (w->probe->late_times)
+		return !f->dated;
+	return f->written && w->probe->need[NEED_TIMES].answer == ANSWER_NO;
+}
+
 static void settle_file(struct world *w, struct wfile *f)
 {
 	const struct mfile *m = f->model;
@@ -312,6 +322,7 @@ static void settle_file(struct world *w, struct wfile *f)
 	if (!m || !f->exists || f->keep < 0)
 		return;
 	f->written |= m->changed;
+	f->dated &= !m->changed;
 	if (known && m->rope.size < f->known.size)
 		cut_private(w, m);
 	if (world_is_away(w, f)) {
@@ -328,9 +339,8 @@ static void settle_file(struct world *w, struct wfile *f)
 		world_fail(w, world_text(w, "%s has %" PRIu64 " bytes", f->path, m->rope.size),
 			   "%s has %" PRIu64 " bytes", f->path, f->known.size);
 	settle_mode(w, f, m);
-	/* Stores into a mapping move the time stamps when the kernel sees fit. Where a server sets
-	 * them, all that was written does: when it is sent, by a copy of the file say. */
-	if (!known || f->maps || (f->written && w->probe->need[NEED_TIMES].answer == ANSWER_NO))
+	/* Stores into a mapping move the time stamps when the kernel sees fit. */
+	if (!known || f->maps || times_settle_later(w, f))
 		return;
 	settle_time(w, f, "mtime", m->mtime, mtime, f->known.mtime_ns);
 	/* An overlay copies a file up when it is opened for writing; that is no change of the file.

@@ -40,8 +40,8 @@ struct wfile {
 	/** @midway: a call failed when it had begun; the time stamps that it moved may be in memory
 	 * only, and the old ones come back with the inode */
 	bool midway;
-	/** @written: a step has changed its content or size */
-	bool written;
+	/** @written: a step has changed its content or size; @dated: one has set its mtime since */
+	bool written, dated;
 	/** @known: what statx said after the last step */
 	struct {
 		bool valid;

@@ -419,6 +419,7 @@ static void utimes_apply(struct world *w, const void *args, const struct op_resu
 	if (!a->mtime.set)
 		return;
 	f->model->mtime = TOUCH_MAY;
+	f->dated = true;
 	if (fstatat(f->keep, "", &st, AT_EMPTY_PATH))
 		return;
 	w->checked.times++;

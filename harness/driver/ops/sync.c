@@ -142,8 +142,13 @@ static void remount_run(struct world *w, const void *args, struct op_result *r)
 
 static void crash_server_run(struct world *w, const void *args, struct op_result *r)
 {
+	const int err = -world_remount(w, "crash_server");
+
 	(void)args;
-	r->harness = -world_remount(w, "crash_server");
+	if (err == ENOENT)
+		world_fail(w, "every file is there", "one is gone");
+	else
+		r->harness = err;
 }
 
 static void push_down_run(struct world *w, const void *args, struct op_result *r)

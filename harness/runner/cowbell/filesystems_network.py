@@ -231,8 +231,15 @@ class Ksmbd(NetworkFilesystem):
             if not os.environ.get("COWBELL_VM") else "")
 
     def mount_client(self, place: Place, number: int, point: Path) -> None:
-        run_tool("mount", "-t", "cifs", "-o", SMB_OPTIONS,
-                 f"//127.0.0.1/{self.share(place)}", str(point))
+        try:
+            run_tool("mount", "-t", "cifs", "-o", SMB_OPTIONS,
+                     f"//127.0.0.1/{self.share(place)}", str(point))
+        except RunnerError as error:
+            if "mount error(2)" not in str(error):
+                raise
+            version = try_tool("ksmbd.mountd", "-V").stdout.split()[-1:]
+            raise RunnerError(f"ksmbd of {os.uname().release} says BAD_NETWORK_NAME to its own "
+                              f"share; ksmbd-tools are {' '.join(version)}") from None
 
     def share(self, place: Place) -> str:
         """The name by which a place is exported."""
