@@ -414,7 +414,7 @@ def test_only_a_server_crashes():
     assert (done.returncode, done.stderr) == (2, "cowbell fs: xfs has no crash_server\n")
     done = run("xfs", script="{crash_server}")
     assert (done.returncode, done.stderr) == (
-        2, "cowbell fs: {crash_server}: only a server of NFS is made to crash\n")
+        2, "cowbell fs: {crash_server}: only a server of NFS on xfs is made to crash\n")
 
 
 def test_list_names_each_filesystem_and_whether_it_can_be_made():

@@ -88,7 +88,7 @@ WITHOUT_VALUE = {
     "view": "it is mounted only once; ask for a second time with --view",
     "remount": "what this filesystem holds does not outlive a remount",
     "push_down": "only an overlay has layers",
-    "crash_server": "only a server of NFS is made to crash",
+    "crash_server": "only a server of NFS on xfs is made to crash",
 }
 
 
