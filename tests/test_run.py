@@ -483,6 +483,10 @@ def test_complaint_of_the_kernel(place):
     open_gate = run.gate()
     header = json.loads(place.json.read_text().splitlines()[0])
     device = Path(header["filesystem"]["device"]).name
+    if "/" not in header["filesystem"]["device"]:
+        open_gate()
+        run.finish()
+        pytest.skip(f"the tests' files are on {device}, which has no device")
     Path("/dev/kmsg").write_text(f"cowbell-kmsg-test ({device}): hello\n")
     open_gate()
     done = run.finish()
