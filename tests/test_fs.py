@@ -9,12 +9,13 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cowbell import filesystems, fs, kernel, server, state
 from cowbell import filesystems_local as local, filesystems_network as network
-from cowbell.tools import RunnerError, run_tool
+from cowbell.tools import RunnerError, Unsupported, run_tool
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making filesystems needs root")
 NOBODY = 65534
@@ -499,6 +500,29 @@ def test_ksmbd_is_for_guests_only(able, monkeypatch):
     reasons = {entry.name: entry.missing() for entry in NETWORK if entry.missing()}
     assert reasons == {
         "cifs": "ksmbd serves the whole machine; it is started in a guest of cowbell vm only"}
+
+
+def test_ksmbd_is_not_started_where_it_does_not_survive(able, monkeypatch):
+    for release, broken in (("6.1.0-57-amd64", True), ("6.12.118+deb13-amd64", False)):
+        monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
+        said = filesystems.find_filesystem("cifs").missing()
+        assert said == (f"ksmbd of {release} stops at the first file that is opened "
+                        "(bug B-ksmbd-4)" if broken else "")
+
+
+@pytest.mark.parametrize("version, kind", [("3.4.7", Unsupported), ("3.5.2", RunnerError)])
+def test_old_tools_of_ksmbd_are_told_of(version, kind, monkeypatch):
+    def mount(*_):
+        raise RunnerError("mount: mount error(2): No such file or directory")
+
+    monkeypatch.setattr(network, "run_tool", mount)
+    monkeypatch.setattr(network, "try_tool", lambda *_: SimpleNamespace(
+        stdout=f"ksmbd-tools version : {version}\n"))
+    place = local.Place(Path("/run/1"), 1 << 30)
+    with pytest.raises(RunnerError) as error:
+        filesystems.find_filesystem("cifs").mount_client(place, 1, place.directory)
+    assert type(error.value) is kind
+    assert kind is RunnerError or "ksmbd-tools 3.4.7: 3.5.2 is needed" in str(error.value)
 
 
 def test_all_reasons_are_in_one_line():

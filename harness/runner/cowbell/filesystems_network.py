@@ -15,7 +15,7 @@ from typing import ClassVar, Iterator
 from . import kernel, server
 from .filesystems_local import (Filesystem, ImageFilesystem, Place, kernel_lacks, module_lacks,
                                 tools_lacking, why_not)
-from .tools import RunnerError, run_tool, try_tool
+from .tools import RunnerError, Unsupported, run_tool, try_tool
 
 
 @dataclass(frozen=True)
@@ -227,9 +227,19 @@ class Ksmbd(NetworkFilesystem):
     """SMB 3.1.1, served by the kernel. There is one such server on a machine, whose share has to
     be mounted where process 1 sees it; so only in a guest."""
 
+    # Where the tools look if they are not told; how to tell them differs between versions.
+    settings: ClassVar[Path] = Path("/etc/ksmbd")
+    # The oldest tools that all kernels understand.
+    version: ClassVar[tuple[int, ...]] = (3, 5, 2)
+    # Whose ksmbd does not survive the first client (docs/bugs.md); 6.1.170 and 6.1.192 were tried.
+    broken: ClassVar[str] = "6.1."
+
     def missing(self) -> str:
+        release = os.uname().release
         return why_not(
-            kernel_lacks("cifs"), module_lacks("ksmbd"), self.below.missing(),
+            kernel_lacks("cifs"),
+            f"ksmbd of {release} stops at the first file that is opened (bug B-ksmbd-4)"
+            if release.startswith(self.broken) else module_lacks("ksmbd"), self.below.missing(),
             tools_lacking("mount.cifs", "ksmbd.mountd", "ksmbd.adduser", "ksmbd.control")) or (
             "ksmbd serves the whole machine; it is started in a guest of cowbell vm only"
             if not os.environ.get("COWBELL_VM") else "")
@@ -239,11 +249,11 @@ class Ksmbd(NetworkFilesystem):
             run_tool("mount", "-t", "cifs", "-o", SMB_OPTIONS,
                      f"//127.0.0.1/{self.share(place)}", str(point))
         except RunnerError as error:
-            if "mount error(2)" not in str(error):
+            version = try_tool("ksmbd.mountd", "-V").stdout.split()[-1]
+            if "mount error(2)" not in str(error) or version_of(version) >= self.version:
                 raise
-            version = try_tool("ksmbd.mountd", "-V").stdout.split()[-1:]
-            raise RunnerError(f"ksmbd of {os.uname().release} says BAD_NETWORK_NAME to its own "
-                              f"share; ksmbd-tools are {' '.join(version)}") from None
+            raise Unsupported(f"ksmbd of {os.uname().release} does not understand ksmbd-tools "
+                              f"{version}: {dotted(self.version)} is needed") from None
 
     def share(self, place: Place) -> str:
         """The name by which a place is exported."""
@@ -269,17 +279,20 @@ class Ksmbd(NetworkFilesystem):
         """The kernel's server and the daemon that it asks, with exports of all places of a run."""
         if kernel.find_processes("ksmbd.mountd"):
             raise RunnerError("ksmbd serves somebody else already")
-        config, users = str(place.server / "smb.conf"), str(place.server / "users")
-        Path(config).write_text(self.config(place))
-        run_tool("ksmbd.adduser", "-c", config, "-i", users, "-a", SMB_USER, "-p", SMB_PASSWORD)
-        run_tool("ksmbd.mountd", "-c", config, "-u", users, "-p", str(SMB_PORT))
+        (place.server / "ksmbd.conf").write_text(self.config(place))
+        run_tool("mount", "--bind", str(place.server), str(self.settings))
         try:
-            wait_for_port(SMB_PORT)
-            yield
+            run_tool("ksmbd.adduser", "-a", SMB_USER, "-p", SMB_PASSWORD)
+            run_tool("ksmbd.mountd", "-p", str(SMB_PORT))
+            try:
+                wait_for_port(SMB_PORT)
+                yield
+            finally:
+                run_tool("ksmbd.control", "-s")
+                if not kernel.wait_until(lambda: not kernel.find_processes("ksmbd.mountd")):
+                    raise RunnerError("ksmbd.mountd does not end")
         finally:
-            run_tool("ksmbd.control", "-s")
-            if not kernel.wait_until(lambda: not kernel.find_processes("ksmbd.mountd")):
-                raise RunnerError("ksmbd.mountd does not end")
+            kernel.unmount(str(self.settings))
 
     def config(self, place: Place) -> str:
         """What ksmbd.conf says: a share for each place that the run of a place may have.
@@ -297,3 +310,13 @@ class Ksmbd(NetworkFilesystem):
 def is_first(place: Place) -> bool:
     """Whether a place is the first one of its run."""
     return place.folder.name == "1"
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """A version's numbers, for comparing: 3.5.2 is (3, 5, 2)."""
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """The text of a version's numbers."""
+    return ".".join(map(str, version))
