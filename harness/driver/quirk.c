@@ -155,14 +155,32 @@ static bool good_covers(const json_t *covers)
 	return true;
 }
 
+static bool is_text(const json_t *value)
+{
+	return json_is_string(value) && *json_string_value(value);
+}
+
+static bool good_patterns(const json_t *patterns)
+{
+	size_t i;
+	json_t *pattern;
+
+	json_array_foreach (patterns, i, pattern)
+		if (!is_text(pattern))
+			return false;
+	return is_text(patterns) || json_array_size(patterns) > 1;
+}
+
 /* What a key's value must be; NULL if it is that. */
 static const char *wanted(const char *key, const json_t *value)
 {
+	if (!strcmp(key, "case"))
+		return good_patterns(value) ? NULL : "some text, or a list of several";
 	if (!strcmp(key, "covers"))
 		return good_covers(value) ? NULL : "a list of hang, crash, kmsg";
 	if (!strcmp(key, "sometimes") || !strcmp(key, "skip"))
 		return json_is_true(value) ? NULL : "true";
-	return json_is_string(value) && *json_string_value(value) ? NULL : "some text";
+	return is_text(value) ? NULL : "some text";
 }
 
 static const struct key *find_key(const char *name)
@@ -262,6 +280,18 @@ static bool covers(const json_t *quirk, const char *kind, const char *seen)
 	return false;
 }
 
+static bool names(const json_t *quirk, const char *name)
+{
+	const json_t *patterns = json_object_get(quirk, "case");
+	json_t *pattern;
+	size_t i;
+
+	json_array_foreach (patterns, i, pattern)
+		if (quirk_names(json_string_value(pattern), name))
+			return true;
+	return json_is_string(patterns) && quirk_names(json_string_value(patterns), name);
+}
+
 static bool applies(const json_t *quirk, const struct quirk_place *place, const char *name,
 		    const char *kind, const char *seen)
 {
@@ -271,8 +301,7 @@ static bool applies(const json_t *quirk, const struct quirk_place *place, const 
 	const char *unit = text_of(quirk, "unit");
 	bool valid;
 
-	return !strcmp(text_of(quirk, "filesystem"), place->fs_type) &&
-	       quirk_names(text_of(quirk, "case"), name) &&
+	return !strcmp(text_of(quirk, "filesystem"), place->fs_type) && names(quirk, name) &&
 	       (!kernel || quirk_kernel(kernel, place->release, &valid)) &&
 	       (!mount || strstr(place->mount_options, mount)) &&
 	       (!second || (place->second && !strcmp(second, place->second))) &&

@@ -113,6 +113,12 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
 		  "\"link\":\"l\",\"seen\":\"\"}]}",
 		  "quirks[0].seen: must be some text" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":[\"a\"],\"reason\":\"r\","
+		  "\"link\":\"l\"}]}",
+		  "quirks[0].case: must be some text, or a list of several" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":[\"a\",\"\"],\"reason\":\"r\","
+		  "\"link\":\"l\"}]}",
+		  "quirks[0].case: must be some text, or a list of several" },
 		{ "{\"filesystem\":\"xfs\",\"filesystem\":\"x\",\"quirks\":[]}", "q.json:1: " },
 	};
 	char why[256];
@@ -137,7 +143,8 @@ static const char some_quirks[] =
 	"{\"case\":\"a/d\",\"sometimes\":true,\"reason\":\"third\",\"link\":\"l\"},"
 	"{\"case\":\"a/"
 	"e\",\"seen\":\"E*\",\"covers\":[\"kmsg\"],\"reason\":\"fourth\",\"link\":\"l\"},"
-	"{\"case\":\"a/f[*]\",\"skip\":true,\"reason\":\"fifth\",\"link\":\"l\"}]}";
+	"{\"case\":\"a/f[*]\",\"skip\":true,\"reason\":\"fifth\",\"link\":\"l\"},"
+	"{\"case\":[\"a/g\",\"a/h[*k=1]\"],\"reason\":\"sixth\",\"link\":\"l\"}]}";
 
 static void check_seen(const json_t *list, const struct quirk_place *place, const char *name,
 		       const char *kind, const char *seen, const char *want)
@@ -253,9 +260,24 @@ static void test_quirk_find__what_is_skipped_excuses_nothing(void **state)
 	json_decref(list);
 }
 
+static void test_quirk_find__names_each_case_of_a_list(void **state)
+{
+	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
+	json_t *list = json_array();
+	char why[256];
+
+	(void)state;
+	assert_true(load(list, some_quirks, why));
+	check(list, &place, "a/g[x=1]", NULL, "sixth");
+	check(list, &place, "a/h[k=1]", NULL, "sixth");
+	check(list, &place, "a/h[k=2]", NULL, NULL);
+	json_decref(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_quirk_find__names_each_case_of_a_list),
 		cmocka_unit_test(test_quirk_kernel__compares_as_many_numbers_as_the_range_has),
 		cmocka_unit_test(test_quirk_kernel__refuses_what_is_no_range),
 		cmocka_unit_test(test_quirk_names__brackets_are_plain_and_stars_are_not),
