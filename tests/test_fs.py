@@ -298,6 +298,21 @@ def test_damage_is_reported(name, offset_mib, checker, tmp_path):
 
 
 @needs_root
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_could_not_be_checked_is_reported(status, home, tmp_path):
+    """Also where the command's own status is not zero, and so stays."""
+    log = tmp_path / "log"
+    busy = tmp_path / "busy"
+    done = run("ext4", "--check-log", log, script="truncate -s 1M {dir}/image2; "
+               f"losetup --find --show {{dir}}/image2 >{busy}; exit {status}")
+    run_tool("losetup", "--detach", busy.read_text().strip())
+    state.sweep(home, "test")
+    assert done.returncode == (status or 99)
+    assert log.read_text().startswith("ext4 was not checked: ")
+    assert f"cowbell fs: {log.read_text()}" in done.stderr
+
+
+@needs_root
 def test_sound_filesystem_leaves_no_log(tmp_path):
     log = tmp_path / "log"
     assert run("ext4", "--check-log", log, script="echo x >{dir}/x").returncode == 0

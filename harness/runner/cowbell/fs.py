@@ -121,14 +121,25 @@ def end_strays() -> None:
         complain(NAME, f"ended what the command left running: {names}")
 
 
-def report_damage(run: state.Run, log: str | None) -> bool:
-    """Check the filesystems; print what is wrong, and write it to a file too. True if damaged."""
-    damage = run.check()
-    if damage:
-        complain(NAME, f"{run.filesystem.name} is damaged:\n{damage.rstrip()}")
-        if log:
-            Path(log).write_text(damage)
-    return bool(damage)
+def check(run: state.Run, log: str | None) -> int:
+    """End what is left, unmount and check the filesystems; the exit status of that alone.
+
+    What is wrong, also if that cannot be found out, is printed, and written to a file too.
+    """
+    try:
+        end_strays()
+        run.unmount()
+        damage, status = run.check(), EXIT_FAILED
+        said = f"is damaged:\n{damage.rstrip()}" if damage else ""
+    except RunnerError as error:
+        said, status = f"was not checked: {error}", error.status
+    if not said:
+        return 0
+    said = f"{run.filesystem.name} {said}"
+    complain(NAME, said)
+    if log:
+        Path(log).write_text(f"{said}\n")
+    return status
 
 
 def use(run: state.Run, args: argparse.Namespace, mask: set[signal.Signals]) -> int:
@@ -138,14 +149,8 @@ def use(run: state.Run, args: argparse.Namespace, mask: set[signal.Signals]) -> 
         return 128 + waiting[0]
     values = values_for(run)
     status = run_command(fill_in(args.command, values), environment_for(run, values), mask)
-    try:
-        end_strays()
-        run.unmount()
-        damaged = report_damage(run, args.check_log)
-    except RunnerError as error:
-        complain(NAME, f"{run.filesystem.name} was not checked: {error}")
-        return status or error.status
-    return status or (EXIT_FAILED if damaged else 0)
+    checked = check(run, args.check_log)
+    return status or checked
 
 
 def run_on_filesystem(args: argparse.Namespace) -> int:
@@ -182,7 +187,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
                         help="mount the first one a second time, with caches of its own if a "
                         "network is between")
     parser.add_argument("--check-log", metavar="FILE",
-                        help="where to write what the check found wrong, if anything")
+                        help="where to write what is wrong with it afterwards, if anything")
     parser.add_argument("--list", action="store_true", help="show the filesystems")
     parser.add_argument("--remount", nargs="+", metavar="DIR",
                         help="in the command: unmount and mount again")

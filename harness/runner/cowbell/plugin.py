@@ -279,7 +279,7 @@ class FsckItem(MatrixItem):
         if run.cannot():
             pytest.skip(run.cannot())
         if run.check_log.exists():
-            raise RedResult(f"{self.place.name} is damaged:\n{run.check_log.read_text()}")
+            raise RedResult(f"{self.place.name}: {run.check_log.read_text()}")
         run.read_more()
         red = any(result["verdict"] in ("fail", "error", "miss")
                   for result in run.results.values())
