@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Guests of the matrix, with a cowbell vm that is a script: what is made of it if one dies."""
 
+import argparse
 import json
 import time
 from pathlib import Path
 
 import pytest
-from cowbell import guests, results
+from cowbell import guests, matrix, results, vm
 from cowbell.driver import Point
 from cowbell.filesystems import find_filesystem
 from cowbell.kernels import Kernel
+from cowbell.tools import RunnerError
 from test_results_schema import SCHEMA, problems
 
 RELEASE = "6.12.9-test"
@@ -272,6 +274,48 @@ def test_complaints_that_no_case_tells_are_told(fake):
     assert guest.jobs[1].outside() == []
 
 
+def test_what_is_not_told_shows_behind_what_is(fake):
+    told = passed("a/one", kmsg=["INFO: task rm:7 blocked for more than 120 seconds."])
+    fake.begin("xfs", run_line(), told)
+    fake.say("[    6.5] INFO: task rm:7 blocked for more than 120 seconds.",
+             "[    6.6] Call Trace:", "[    6.7] BUG: Bad page state",
+             "[    6.8] ---[ end trace 0 ]---")
+    guest = fake.end("xfs").guests("xfs")
+    finish(guest)
+    assert guest.jobs[0].outside() == ["BUG: Bad page state", "---[ end trace 0 ]---"]
+
+
+def test_a_long_console_hides_nothing(fake):
+    fake.begin("xfs", run_line()).say("[    6.0] BUG: bad page")
+    fake.do(f"yes '[    6.1] and so on' | head -n {vm.LINES_KEPT + 10} >>$console")
+    guest = fake.end("xfs").guests("xfs")
+    finish(guest)
+    assert guest.jobs[0].outside()[0] == "BUG: bad page"
+
+
+def test_a_console_without_an_end_is_a_complaint(fake, monkeypatch):
+    monkeypatch.setattr(guests, "CONSOLE_SECONDS", 0.2)
+    fake.begin("xfs", run_line()).do(f"echo 0 >{fake.folder}/xfs.status")
+    guest = fake.guests("xfs")
+    finish(guest)
+    assert guest.jobs[0].outside() == [f"{guest.jobs[0].console} does not show the end of xfs"]
+
+
+def test_two_runs_do_not_share_a_folder(fake):
+    guest = fake.guests("xfs")
+    with pytest.raises(RunnerError, match="another run writes its results there"):
+        fake.guests("xfs")
+    guest.tidy()
+    fake.guests("xfs").tidy()
+
+
+def test_what_each_guest_said_is_kept(fake):
+    fake.do("echo no >&2")
+    guest = fake.begin("xfs", run_line()).do("echo last words; exit 99").guests("xfs", "ext4")
+    finish(guest)
+    assert guest.boots == 2 and guest.said.read_text().count("last words") == 2
+
+
 def test_a_console_that_lags_is_waited_for(fake):
     fake.begin("xfs", run_line()).do(f"echo 0 >{fake.folder}/xfs.status\nsleep 0.5")
     guest = fake.say("[    6.0] BUG: bad page", "[    7.0] cowbell ends xfs").guests("xfs")
@@ -289,8 +333,25 @@ def test_a_kernel_is_called_as_it_was_asked_for(tmp_path):
     assert one.name == RELEASE and one.words == str(image)
 
 
+def test_kernels_of_one_release_have_names_of_their_own(tmp_path, monkeypatch):
+    before, after = (fake_image(folder) for folder in (tmp_path / "before", tmp_path / "after"))
+    monkeypatch.chdir(tmp_path)
+    found = guests.find_kernels([str(before), str(after), "before/vmlinuz"])
+    assert [one.name for one in found] == [RELEASE, f"{RELEASE}-2"]
+    assert [one.words for one in found] == [str(before), str(after)]
+
+
+def test_a_kernel_that_is_here_is_not_called_by_a_dot(tmp_path, monkeypatch):
+    """Results would go where those of the host are."""
+    monkeypatch.setattr(guests, "find_kernel", lambda _: Kernel(RELEASE, (), tmp_path, None, ""))
+    monkeypatch.chdir(tmp_path)
+    for text in (".", "..", "./vmlinuz,modules"):
+        assert [one.name for one in guests.find_kernels([text])] == [RELEASE]
+
+
 def fake_image(folder):
     """A file that looks like a kernel image."""
+    folder.mkdir(exist_ok=True)
     data = bytearray(0x400)
     data[0x202:0x206] = b"HdrS"
     data[0x20E:0x210] = (0x100).to_bytes(2, "little")
@@ -299,3 +360,10 @@ def fake_image(folder):
     image = folder / "vmlinuz"
     image.write_bytes(data)
     return image
+
+
+@pytest.mark.parametrize("complaints, status", [([], 77), (["BUG: bad page"], 1)])
+def test_a_matrix_of_skips_alone_is_no_excuse_for_the_kernel(complaints, status, tmp_path, capsys):
+    outcome = matrix.Outcome("6.12/xfs", 77, None, "no xfs", tmp_path / "xfs.txt", complaints)
+    assert matrix.finish(argparse.Namespace(results=tmp_path), [outcome]) == status
+    assert capsys.readouterr().out == f"results: {tmp_path}\n"

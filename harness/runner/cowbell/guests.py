@@ -7,21 +7,22 @@ a fail, what had not run is a miss, and the filesystems that are left get a gues
 """
 
 import json
-import re
+import os
 import shlex
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterable, Sequence
 
 from . import vm
 from .driver import Point, driver_command, start
 from .filesystems import Filesystem
-from .kernels import Kernel, find_kernel
+from .kernels import Kernel, find_kernel, is_path
 from .results import VERDICTS, Line, file_name, find_started, parse_line
-from .tools import EXIT_HARNESS, EXIT_SKIPPED, Unsupported, exit_status, last_line
+from .tools import (EXIT_HARNESS, EXIT_SKIPPED, Unsupported, exit_status, last_line,
+                    lock_folder)
 
 SCRIPT = Path(__file__).resolve().parent.parent / "cowbell-vm"
 HOST = "host"
@@ -32,7 +33,7 @@ POINT_SECONDS = 180
 # driver has ended a point by then, and nothing else that is done in a guest takes that long.
 STALL_SECONDS = 300.0
 # How long the console may lag behind the results.
-CONSOLE_SECONDS = 5.0
+CONSOLE_SECONDS = 30.0
 KILL_SECONDS = 20.0
 POLL_SECONDS = 0.05
 KMSG_LINES = 60
@@ -62,15 +63,23 @@ class GuestKernel:
 def find_kernels(texts: Iterable[str]) -> list[GuestKernel | None]:
     """The kernels that these words name, once each; None is the one that runs.
 
-    They are fetched if they are not here. Raises UsageError, RunnerError.
+    They are fetched if they are not here. Of those that would be called the same, all but the first
+    get a number. Raises UsageError, RunnerError.
     """
     found: dict[str, GuestKernel | None] = {}
-    for text in texts:
+    for text in dict.fromkeys(texts):
         if text == HOST:
             found[HOST] = None
-        else:
-            one = find_guest_kernel(text)
-            found[one.name] = one
+            continue
+        one = find_guest_kernel(text)
+        if one.kernel and any(other and other.kernel and other.words == one.words
+                              for other in found.values()):
+            continue
+        name, number = one.name, 1
+        while name in found:
+            number += 1
+            name = f"{one.name}-{number}"
+        found[name] = replace(one, name=name)
     return list(found.values())
 
 
@@ -79,9 +88,9 @@ def find_guest_kernel(text: str) -> GuestKernel:
     try:
         vm.find_qemu()
     except Unsupported as error:
-        return GuestKernel(Path(text.partition(",")[0]).name, None, str(error))
+        return GuestKernel(Path(text.partition(",")[0]).absolute().name, None, str(error))
     kernel = find_kernel(text)
-    return GuestKernel(text if re.fullmatch(r"[\w.+~-]+", text) else kernel.release, kernel)
+    return GuestKernel(kernel.release if is_path(text) else text, kernel)
 
 
 class Job:
@@ -164,26 +173,37 @@ class Job:
         return lines[first + 1:last]
 
     def outside(self) -> list[str]:
-        """What the kernel complained about, and no case tells: the lines."""
+        """What the kernel complained about, and no case tells: the lines.
+
+        A console that shows no end of it may lack just that, which is a complaint as well.
+        """
         limit = time.monotonic() + CONSOLE_SECONDS
         lines = self.own_console()
         while lines is None and time.monotonic() < limit:
             time.sleep(POLL_SECONDS)
             lines = self.own_console()
+        if lines is None:
+            return [f"{self.console} does not show the end of {self.filesystem.name}"]
         told = {str(line) for case in lines_of(self.results) for line in case.get("kmsg", ())}
-        console = vm.Console(None)
-        for line in lines or ():
+        console = vm.Console(None, len(lines))
+        for line in lines:
             console.add(line)
-        return [line for text in console.complaints() if text.splitlines()[0] not in told
-                for line in text.splitlines()]
+        found = []
+        for text in console.complaints():
+            # What is told may have something behind it that is not.
+            own = text.splitlines()
+            first = next((number for number, line in enumerate(own)
+                          if vm.is_complaint(line) and line not in told), len(own))
+            found += own[first:]
+        return found
 
 
 def console_lines(path: Path) -> list[str]:
     """What a console said, without time stamps."""
-    console = vm.Console(None)
-    if path.exists():
-        console.feed(path.read_bytes())
-        console.close()
+    data = path.read_bytes() if path.exists() else b""
+    console = vm.Console(None, data.count(b"\n") + 1)
+    console.feed(data)
+    console.close()
     return [vm.without_time(line) for line in console.lines]
 
 
@@ -247,6 +267,7 @@ class Guests:
         self.seen: tuple[tuple[int, ...], ...] = ()
         self.progress_at = 0.0
         self.wedged = False
+        self.lock = lock_folder(folder)
         for old in (*folder.glob("console*.txt"), self.said):
             old.unlink(missing_ok=True)
         for job in jobs:
@@ -293,7 +314,7 @@ class Guests:
                    "--log", str(console), *self.options, "--", "/bin/sh", str(self.script)]
         self.wedged, self.seen, self.progress_at = False, (), time.monotonic()
         self.booted = left
-        with self.said.open("wb") as output:
+        with self.said.open("ab") as output:
             self.child = start(command, output)
 
     def finish(self, status: int) -> None:
@@ -344,3 +365,4 @@ class Guests:
         self.stop()
         for path in (self.script, *(job.status_file for job in self.jobs)):
             path.unlink(missing_ok=True)
+        os.close(self.lock)

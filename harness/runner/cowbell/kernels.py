@@ -574,6 +574,12 @@ def fetch(entry: Entry) -> Kernel:
     return load_kernel(cache / entry.release)[0]
 
 
+def is_path(text: str) -> bool:
+    """Whether a text names a kernel by where it is, and not by its version, release or suite."""
+    is_name = VERSION.match(text) or text in SUITES
+    return "/" in text or "," in text or Path(text).exists() and not is_name
+
+
 def find_kernel(text: str, refresh: bool = False) -> Kernel:
     """The kernel that a text names (see HELP); fetched if it is not here.
 
@@ -583,8 +589,7 @@ def find_kernel(text: str, refresh: bool = False) -> Kernel:
     if not text or text == "host":
         raise UsageError(f"{text!r} names no kernel that could be booted")
     path = Path(text.partition(",")[0])
-    is_name = VERSION.match(text) or text in SUITES
-    if "/" in text or "," in text or path.exists() and not is_name:
+    if is_path(text):
         return built_kernel(path) if path.is_dir() else given_kernel(text)
     here = local()
     entries = [entry for _, entry in here.values()]

@@ -18,7 +18,7 @@ from .guests import (HOST, POLL_SECONDS, STALL_SECONDS, GuestKernel, Guests, Job
 from .results import VERDICTS, ResultFile, file_name, read_results
 from .summary import summarize
 from .tools import (EXIT_FAILED, EXIT_HARNESS, EXIT_SKIPPED, RunnerError, exit_status, last_line,
-                    require_root, words)
+                    lock_folder, require_root, words)
 
 NAME = "cowbell matrix"
 DEFAULT_FILESYSTEMS = ("xfs", "xfs:1k", "xfs:noreflink", "btrfs", "btrfs:compress", "ext4", "tmpfs",
@@ -176,7 +176,7 @@ def finish(args: argparse.Namespace, outcomes: Sequence[Outcome]) -> int:
         print(f"\n{summarize(files)}")
     print(f"results: {args.results}")
     verdicts = {outcome.verdict for outcome in outcomes}
-    if all(outcome.status == EXIT_SKIPPED for outcome in outcomes):
+    if verdicts == {0} and all(outcome.status == EXIT_SKIPPED for outcome in outcomes):
         return EXIT_SKIPPED
     return EXIT_FAILED if EXIT_FAILED in verdicts else max(verdicts)
 
@@ -214,6 +214,8 @@ def main(argv: Sequence[str]) -> int:
     if None in args.kernels:
         require_root()
     args.results.mkdir(parents=True, exist_ok=True)
+    # Held until this process ends.
+    lock_folder(args.results)
     return finish(args, run_all(args))
 
 

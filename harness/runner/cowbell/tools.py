@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Running other programs, and the errors that end a runner command with one line."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Sequence
 
 EXIT_FAILED = 1
@@ -72,6 +74,19 @@ def last_line(text: str) -> str:
 def exit_status(returncode: int) -> int:
     """A shell's exit status from that of subprocess: 128 + number for a death by a signal."""
     return returncode if returncode >= 0 else 128 - returncode
+
+def lock_folder(folder: Path) -> int:
+    """Have a folder for one run alone until the descriptor that this returns is closed.
+
+    The kernel lets go of it when this process ends. Raises RunnerError if another one has it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RunnerError(f"{folder}: another run writes its results there") from None
+    return descriptor
 
 def complain(who: str, what: object) -> None:
     """Print one line on standard error in the name of a command."""

@@ -149,9 +149,10 @@ class Stream:
 class Console:
     """What the guest's kernel says."""
 
-    def __init__(self, log: Path | None) -> None:
+    def __init__(self, log: Path | None, kept: int = LINES_KEPT) -> None:
         """Keep the last lines, and write all to a file if one is given."""
         self.lines: list[str] = []
+        self.kept = kept
         self.partial = b""
         self.log = log.open("wb") if log else None
         self.died = ""
@@ -169,7 +170,7 @@ class Console:
     def add(self, line: str) -> None:
         """Take in a line."""
         self.lines.append(line)
-        del self.lines[:-LINES_KEPT]
+        del self.lines[:-self.kept]
         if any(death in line for death in DEATHS):
             self.died = self.died or without_time(line)
         elif line.startswith("cowbell: cannot "):
@@ -186,7 +187,7 @@ class Console:
         """The kernel's warnings, oopses and panics, each with the lines that belong to it."""
         found, last = [], -1
         for number, line in enumerate(self.lines):
-            if number <= last or not any(word in line for word in (*DEATHS, *COMPLAINTS)):
+            if number <= last or not is_complaint(line):
                 continue
             last = min(number + 60, len(self.lines) - 1)
             for end in range(number + 1, last + 1):
@@ -195,6 +196,11 @@ class Console:
                     break
             found.append("\n".join(self.lines[number:last + 1]))
         return found
+
+
+def is_complaint(line: str) -> bool:
+    """Whether the kernel says in a line that something is wrong with it."""
+    return any(word in line for word in (*DEATHS, *COMPLAINTS))
 
 
 def without_time(line: str) -> str:
