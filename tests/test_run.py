@@ -500,6 +500,29 @@ def test_complaint_of_the_kernel(place):
 
 
 @needs_root
+def test_complaint_of_the_kernel_in_the_name_of_one_of_two(place):
+    """The other one has nothing to do with it."""
+    run = place.start("--jobs", "2", place.gated("a"), place.gated("b"))
+
+    def waiting():
+        return {pid for pid in children(run.process.pid) if "pipe_read" in proc(pid, "wchan")}
+    wait_for(lambda: len(waiting()) == 2)
+    device = Path(json.loads(place.json.read_text().splitlines()[0])["filesystem"]["device"])
+    if device.name != str(device):
+        of_b = next(pid for pid in waiting()
+                    if any("/p1/" in os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()))
+        Path("/dev/kmsg").write_text(
+            f"cowbell-kmsg-test ({device.name}): CPU: 0 PID: {of_b} Comm: cowbell\n")
+    for name in "p0", "p1":
+        place.open_gate(name)
+    done = run.finish()
+    if device.name == str(device):
+        pytest.skip(f"the tests' files are on {device}, which has no device")
+    assert dict(done.verdicts) == {"a": "pass", "b": "fail"}
+    place.assert_clean()
+
+
+@needs_root
 def test_filesystem_that_never_answers_again(wedged):
     wedged.join()
     done = wedged.done

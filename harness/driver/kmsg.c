@@ -123,6 +123,21 @@ bool kmsg_bad(const char *record, const char *device)
 	return false;
 }
 
+pid_t kmsg_pid(const json_t *lines)
+{
+	static const char mark[] = " PID: ";
+	json_t *line;
+	size_t i;
+
+	json_array_foreach (lines, i, line) {
+		const char *at = strstr(json_string_value(line), mark);
+
+		if (at)
+			return (pid_t)strtol(at + strlen(mark), NULL, 10);
+	}
+	return 0;
+}
+
 int kmsg_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);

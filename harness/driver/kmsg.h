@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <sys/types.h>
+
 #include <jansson.h>
 
 /**
@@ -23,6 +25,12 @@ bool kmsg_bad(const char *record, const char *device);
 
 /** kmsg_text() - where in a record its text starts; *len is set to the length of the first line */
 const char *kmsg_text(const char *record, size_t *len);
+
+/**
+ * kmsg_pid() - the process in whose name the kernel complains, 0 if it does not say
+ * @lines: of a complaint, as kmsg_drain() gives them: "CPU: 1 UID: 0 PID: 344 Comm: cp ..."
+ */
+pid_t kmsg_pid(const json_t *lines);
 
 /** kmsg_open() - a descriptor that reads what the kernel says from now on, -1 if it is forbidden */
 int kmsg_open(void);

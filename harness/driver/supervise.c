@@ -66,17 +66,35 @@ static void write_plain(struct supervise *s, const struct emit_point *p, enum ve
 	sink_item(s->sink, emit_case(p, v, reason, NULL));
 }
 
-/* What the kernel has complained about concerns all who run now. */
-static void take_kmsg(struct loop *l)
+/* The point in whose name the kernel complains: the leader of a point's processes stands for all of
+ * them. NULL if that is none of them, a thread of the kernel say, or is gone. */
+static struct slot *complained_of(struct loop *l, const json_t *lines)
 {
-	json_t *lines = kmsg_drain(l->s->kmsg, l->s->device);
+	pid_t pid = kmsg_pid(lines);
+	pid_t group = pid > 0 ? getpgid(pid) : 0;
 
-	if (!lines)
-		return;
 	for (unsigned int i = 0; i < l->s->jobs; i++) {
 		struct slot *slot = &l->slots.slot[i];
 
-		if (!slot->pid)
+		if (slot->pid > 0 && (slot->pid == pid || slot->pid == group))
+			return slot;
+	}
+	return NULL;
+}
+
+/* What the kernel complains about in nobody's name concerns all who run now. */
+static void take_kmsg(struct loop *l)
+{
+	json_t *lines = kmsg_drain(l->s->kmsg, l->s->device);
+	struct slot *only;
+
+	if (!lines)
+		return;
+	only = complained_of(l, lines);
+	for (unsigned int i = 0; i < l->s->jobs; i++) {
+		struct slot *slot = &l->slots.slot[i];
+
+		if (!slot->pid || (only && slot != only))
 			continue;
 		if (!slot->kmsg)
 			slot->kmsg = json_array();

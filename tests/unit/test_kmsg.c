@@ -43,6 +43,26 @@ static void test_kmsg_bad__knows_a_complaint(void **state)
 			fail_msg("not found bad: %s", bad[i]);
 }
 
+static void test_kmsg_pid__finds_who_it_was(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		pid_t pid;
+	} rows[] = {
+		{ "WARNING: CPU: 0 PID: 344 at fs/x.c:1 x+0x1/0x2", "CPU: 0 PID: 345", 344 },
+		{ "BUG: kernel NULL pointer", "CPU: 1 UID: 0 PID: 12 Comm: cp Not tainted", 12 },
+		{ "INFO: task cp:9 blocked for more than 120 seconds.", "more", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *lines = json_pack("[s, s]", rows[i].first, rows[i].second);
+
+		assert_int_equal(kmsg_pid(lines), rows[i].pid);
+		json_decref(lines);
+	}
+}
+
 static void test_kmsg_bad__lets_chatter_pass(void **state)
 {
 	static const char *const good[] = {
@@ -105,6 +125,7 @@ static void test_kmsg_bad__survives_a_long_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kmsg_pid__finds_who_it_was),
 		cmocka_unit_test(test_kmsg_bad__knows_a_complaint),
 		cmocka_unit_test(test_kmsg_bad__lets_chatter_pass),
 		cmocka_unit_test(test_kmsg_bad__can_be_tested_for_one_device),
