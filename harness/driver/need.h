@@ -18,6 +18,7 @@
 	X(KEEP_SIZE, "keep_size", "FALLOC_FL_KEEP_SIZE") \
 	X(PUNCH, "punch", "FALLOC_FL_PUNCH_HOLE") \
 	X(ZERO, "zero", "FALLOC_FL_ZERO_RANGE") \
+	X(ZERO_KEEP_SIZE, "zero_keep_size", "the same with FALLOC_FL_KEEP_SIZE") \
 	X(COLLAPSE, "collapse", "FALLOC_FL_COLLAPSE_RANGE") \
 	X(INSERT, "insert", "FALLOC_FL_INSERT_RANGE") \
 	X(UNSHARE, "unshare", "FALLOC_FL_UNSHARE_RANGE") \

@@ -33,6 +33,7 @@ static void (*const trials[NEED_COUNT])(struct lab *) = {
 	[NEED_KEEP_SIZE] = try_falloc,
 	[NEED_PUNCH] = try_falloc,
 	[NEED_ZERO] = try_falloc,
+	[NEED_ZERO_KEEP_SIZE] = try_falloc,
 	[NEED_COLLAPSE] = try_falloc,
 	[NEED_INSERT] = try_falloc,
 	[NEED_UNSHARE] = try_falloc,

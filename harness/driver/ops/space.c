@@ -86,10 +86,11 @@ struct fallocate_args {
 static int fallocate_need(const void *args)
 {
 	static const struct {
-		uint64_t bit;
+		uint64_t bits;
 		int need;
 	} needs[] = {
 		{ FALLOC_FL_PUNCH_HOLE, NEED_PUNCH },
+		{ FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, NEED_ZERO_KEEP_SIZE },
 		{ FALLOC_FL_ZERO_RANGE, NEED_ZERO },
 		{ FALLOC_FL_COLLAPSE_RANGE, NEED_COLLAPSE },
 		{ FALLOC_FL_INSERT_RANGE, NEED_INSERT },
@@ -99,7 +100,7 @@ static int fallocate_need(const void *args)
 	const struct fallocate_args *a = args;
 
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
-		if (a->mode & needs[i].bit)
+		if ((a->mode & needs[i].bits) == needs[i].bits)
 			return needs[i].need;
 	return NEED_FALLOCATE;
 }
