@@ -157,6 +157,40 @@ def test_complaints_of_the_kernel_are_kept_as_text():
     assert console.complaints()[-1].splitlines()[-1].endswith("crash ]---")
 
 
+@pytest.mark.parametrize("line", [
+    "kernel BUG at fs/xfs/xfs_reflink.c:1234!", "invalid opcode: 0000 [#1] SMP NOPTI",
+    "divide error: 0000 [#1] SMP PTI", "Oops: divide error: 0000 [#1] PREEMPT SMP",
+    "VFS: Busy inodes after unmount of loop0. Self-destruct in 5 seconds.  Have a nice day...",
+    "XFS (loop0): Internal error ltrec > 1 at line 5 of file fs/xfs/x.c.  Caller y",
+    "XFS: Assertion failed: x, file: fs/xfs/xfs_inode.c, line: 1",
+    "EXT4-fs error (device loop0): ext4_lookup:1: inode #2: comm x: deleted",
+    "list_del corruption. prev->next should be 1, but was 2", "BTRFS critical (device loop9): x",
+    "watchdog: BUG: soft lockup - CPU#1 stuck for 22s!", "rcu: INFO: rcu_sched detected stalls",
+    "WARNING: possible circular locking dependency detected", "refcount_t: underflow",
+    "NMI watchdog: Watchdog detected hard LOCKUP on cpu 1", "KASAN: use-after-free in x"])
+def test_complaints_of_old_and_new_kernels(line):
+    """Whatever the driver knows as one, with and without a caller in front."""
+    for stamp in ("", "[   12.3] ", "[   12.3][   T77] "):
+        console = vm.Console(None)
+        console.feed(f"[    1.0] well\n{stamp}{line}\n".encode())
+        assert console.complaints() == [stamp + line]
+
+
+def test_chatter_of_the_kernel_is_no_complaint():
+    """As for the driver."""
+    console = vm.Console(None)
+    for line in ("XFS (loop0): Mounting V5 Filesystem", "INFO: task force is ready",
+                 "cowbell: this file says WARNING: loudly", "BTRFS info (device loop0): crc32c"):
+        console.add(f"[    1.0] {line}")
+    assert console.complaints() == []
+
+
+def test_every_row_of_the_table_of_complaints_is_read():
+    """Python takes the driver's own table, and none of its rows for something else."""
+    rows = [line for line in vm.KMSG.read_text().splitlines() if line.startswith("BAD(")]
+    assert len(vm.bad_lines()) == len(rows) > 30
+
+
 @pytest.mark.parametrize("words, why", [
     (["--kernel", "6.12"], "either a command or -i"),
     (["--kernel", "6.12", "-i", "--", "true"], "either a command or -i"),

@@ -7,6 +7,7 @@ shared to be written to. boot() is what other modules call.
 """
 
 import argparse
+import functools
 import os
 import re
 import secrets
@@ -42,12 +43,9 @@ END_SECONDS = 10.0
 LINES_KEPT = 20000
 LINES_SHOWN = 12
 
-# What the kernel says when something is wrong with it, most telling first.
+# What the kernel says when nothing more will come of it; kmsg.def has what else may be wrong.
 DEATHS = ("Kernel panic - not syncing",)
-COMPLAINTS = ("Oops: ", "BUG: ", "general protection fault", "Unable to handle kernel",
-              "blocked for more than", "possible circular locking", "possible recursive locking",
-              "inconsistent lock state", "WARNING: ", "KASAN: ", "UBSAN: ", "rcu: INFO: rcu_",
-              "soft lockup", "hard LOCKUP")
+KMSG = Path(__file__).resolve().with_name("kmsg.def")
 
 HELP = """\
 Boots a kernel in QEMU, with KVM where that works and else by software emulation, and runs the
@@ -186,7 +184,7 @@ class Console:
         """The kernel's warnings, oopses and panics, each with the lines that belong to it."""
         found, last = [], -1
         for number, line in enumerate(self.lines):
-            if number <= last or not any(word in line for word in (*DEATHS, *COMPLAINTS)):
+            if number <= last or not is_complaint(without_time(line)):
                 continue
             last = min(number + 60, len(self.lines) - 1)
             for end in range(number + 1, last + 1):
@@ -200,6 +198,21 @@ class Console:
 def without_time(line: str) -> str:
     """A line of the kernel log without its time stamp and caller."""
     return re.sub(r"^(<\d+>)?(\[[^\]]*\]\s*)+", "", line)
+
+
+@functools.cache
+def bad_lines() -> list[tuple[str, str, bool]]:
+    """The rows of kmsg.def."""
+    rows = re.findall(r'^BAD\("(.*?)", (?:NULL|"(.*?)"), (true|false)\)$', KMSG.read_text(), re.M)
+    return [(first, also, at_start == "true") for first, also, at_start in rows]
+
+
+def is_complaint(line: str) -> bool:
+    """Whether a line without its time says that something is wrong; as kmsg_bad() does."""
+    def matches(first: str, also: str, at_start: bool) -> bool:
+        at = line.find(first)
+        return at >= 0 and not (at_start and at) and also in line[at:]
+    return any(word in line for word in DEATHS) or any(matches(*row) for row in bad_lines())
 
 
 def kvm_verdict() -> Path:
