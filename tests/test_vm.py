@@ -118,6 +118,18 @@ def test_stream_finds_marks_wherever_it_is_cut():
         assert (stream.ready, stream.status) == (True, 7)
 
 
+@pytest.mark.parametrize("said", [
+    b"TOKEN=cowbell-T\nMODULES=\n", b"cowbell-T\n", b"cowbell-T exit\n", b"cowbell-T exit x\n",
+    b"cowbell-T exit 1 2\n", b"cowbell-T is ready\n", b"cowbell-T exit 1234567890 and no newline"])
+def test_stream_passes_on_what_is_like_a_mark(said):
+    """Only the very lines are marks, whatever the command prints."""
+    got = []
+    stream = vm.Stream("cowbell-T", got.append)
+    for byte in b"cowbell-T ready\n" + said + b"cowbell-T exit 3\n":
+        stream.feed(bytes((byte,)))
+    assert (b"".join(got), stream.status) == (said, 3)
+
+
 def test_stream_of_a_guest_that_died_gives_all_there_is():
     """Nothing is held back at the end."""
     got = []
@@ -451,6 +463,7 @@ def test_command_in_a_guest(tmp_path):
         uname -r; pwd; echo $COWBELL_VM $COWBELL_MARK; id -u; echo wrong >&2
         echo kept >{shlex.quote(str(shared))}/file; echo gone >{other}/file; cat {other}/file
         test -e /boot/config-$(uname -r) && echo config
+        cat /run/cowbell/settings 2>/dev/null
         exit 200"""
     done = guest("--rw", shared, "--", "sh", "-c", script, cwd=tmp_path,
                  env={**os.environ, "COWBELL_MARK": "a b"})

@@ -101,11 +101,15 @@ class Settings:
 
 
 class Stream:
-    """Bytes from a port of the guest, between two lines that hold the token of this start."""
+    """Bytes from a port of the guest, between the lines "TOKEN ready" and "TOKEN exit N"."""
+
+    # What follows the token.
+    LONGEST = len(" exit 255\n")
 
     def __init__(self, token: str, sink: Callable[[bytes], None]) -> None:
         """Give what arrives to the sink."""
-        self.mark = token.encode()
+        self.token = token.encode()
+        self.mark = re.compile(rb"%s (?:ready|exit (\d{1,3}))\n" % re.escape(self.token))
         self.sink = sink
         self.data = b""
         self.ready = False
@@ -115,23 +119,23 @@ class Stream:
         """Take in what was read; a mark may come in pieces."""
         self.data += data
         while self.status is None:
-            at = self.data.find(self.mark)
-            if at < 0:
+            found = self.mark.search(self.data)
+            if not found:
                 # All but what may be the beginning of a mark.
-                keep = next((n for n in range(min(len(self.mark) - 1, len(self.data)), 0, -1)
-                             if self.mark.startswith(self.data[-n:])), 0)
+                longest = min(len(self.token) + self.LONGEST, len(self.data))
+                keep = next((n for n in range(longest, 0, -1) if self.may_begin(self.data[-n:])), 0)
                 self.pass_on(len(self.data) - keep)
                 return
-            self.pass_on(at)
-            line, newline, rest = self.data.partition(b"\n")
-            if not newline:
-                return
-            said = line.split()[1:]
-            if said[:1] == [b"ready"]:
+            self.pass_on(found.start())
+            self.data = self.data[len(found[0]):]
+            if found[1] is None:
                 self.ready = True
             else:
-                self.status = int(said[1])
-            self.data = rest
+                self.status = int(found[1])
+
+    def may_begin(self, data: bytes) -> bool:
+        """Whether a mark may begin with this, which holds none."""
+        return self.token.startswith(data) or data.startswith(self.token) and b"\n" not in data
 
     def pass_on(self, count: int) -> None:
         """Give so many bytes away."""
