@@ -501,6 +501,20 @@ def test_panic_names_itself_and_loses_nothing(tmp_path):
 
 
 @needs_guest
+@pytest.mark.skipif(not find_tool("mkfs.ext4"), reason="mkfs.ext4 is not installed")
+def test_hung_filesystem_does_not_hide_the_status():
+    """The status is told before anything may hang: here a sync, as a disk's own disk is frozen."""
+    script = """
+        cd /dev/shm; mkdir a b; truncate -s 64M disk; mkfs.ext4 -q disk; mount -o loop disk a
+        truncate -s 32M a/disk; mkfs.ext4 -q a/disk; mount -o loop a/disk b
+        fsfreeze -f a; head -c 1M /dev/urandom >b/file
+        timeout -s KILL 5 sync & sleep 3; kill -0 $! && echo sync hangs
+        exit 7"""
+    done = guest("--timeout", 100, "--", "sh", "-c", script)
+    assert (done.stdout, done.returncode) == ("sync hangs\n", 7)
+
+
+@needs_guest
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_signals_leave_no_guest(number):
     """Not even SIGKILL."""
