@@ -224,6 +224,14 @@ def test_folder_that_cannot_be_written_to_is_usage(tmp_path):
         vm.check_writable([tmp_path / "none"])
 
 
+@pytest.mark.parametrize("folder", ["/", "/dev", "/proc", "/run", "/sys"])
+def test_folder_that_a_guest_has_itself_is_usage(folder, monkeypatch):
+    """It would hide what the guest needs, or results would be lost in its own."""
+    monkeypatch.setattr(vm.os, "access", lambda *_: True)
+    with pytest.raises(UsageError, match="the guest has one of its own"):
+        vm.check_writable([Path(folder)])
+
+
 def test_options_that_a_kernel_needs_are_options_of_the_kernel():
     """What Debian's newest kernel lacks is misspelt or gone."""
     config = CACHED and CACHED[-1].image.with_name(f"config-{CACHED[-1].release}")
@@ -459,18 +467,26 @@ def test_command_in_a_guest(tmp_path):
     shared, other = tmp_path / "a shared, folder", tmp_path / "other"
     shared.mkdir()
     other.mkdir()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as in_memory:
+        check_command(tmp_path, shared, other, Path(in_memory))
+
+
+def check_command(tmp_path, shared, other, in_memory):
+    """Run it, with two folders that are shared; where one lies, the guest mounts one of its own."""
     script = f"""
         uname -r; pwd; echo $COWBELL_VM $COWBELL_MARK; id -u; echo wrong >&2
-        echo kept >{shlex.quote(str(shared))}/file; echo gone >{other}/file; cat {other}/file
+        echo kept >{shlex.quote(str(shared))}/file; echo too >{in_memory}/file
+        echo gone >{other}/file; cat {other}/file
         test -e /boot/config-$(uname -r) && echo config
         cat /run/cowbell/settings 2>/dev/null
         exit 200"""
-    done = guest("--rw", shared, "--", "sh", "-c", script, cwd=tmp_path,
+    done = guest("--rw", shared, "--rw", in_memory, "--", "sh", "-c", script, cwd=tmp_path,
                  env={**os.environ, "COWBELL_MARK": "a b"})
     assert done.stdout.splitlines() == [CACHED[-1].release, str(tmp_path), "tcg a b", "0", "gone",
                                         "config"]
     assert (done.stderr, done.returncode) == ("wrong\n", 200)
     assert (shared / "file").read_text() == "kept\n" and not list(other.iterdir())
+    assert (in_memory / "file").read_text() == "too\n"
 
 
 @needs_guest

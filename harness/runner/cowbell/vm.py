@@ -43,6 +43,9 @@ END_SECONDS = 10.0
 LINES_KEPT = 20000
 LINES_SHOWN = 12
 
+# What a guest has of its own and needs: nothing may be mounted over it.
+GUESTS_OWN = tuple(map(Path, ("/dev/pts", "/proc", "/run/cowbell", "/sys")))
+
 # What the kernel says when nothing more will come of it; kmsg.def has what else may be wrong.
 DEATHS = ("Kernel panic - not syncing",)
 KMSG = Path(__file__).resolve().with_name("kmsg.def")
@@ -260,12 +263,14 @@ def command_script(command: Sequence[str], environment: dict[str, str]) -> str:
 
 
 def check_writable(folders: Sequence[Path]) -> list[Path]:
-    """The folders, absolute. Raises UsageError for one that is none or not ours to write to."""
+    """The folders, absolute. Raises UsageError for one that is none or cannot be shared so."""
     found = []
     for folder in folders:
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise UsageError(f"{folder} is no folder that can be written to")
         found.append(folder.resolve())
+        if any(path.is_relative_to(found[-1]) for path in GUESTS_OWN):
+            raise UsageError(f"{folder} cannot be shared: the guest has one of its own")
     return found
 
 
