@@ -9,7 +9,7 @@ from typing import NoReturn, Sequence
 
 from . import bisect_kernels, bisect_step
 from .bisect_case import Trial, find_case
-from .command import Interrupted, ends_well
+from .command import Interrupted, ends_well, flushed
 from .driver import find_driver
 from .filesystems import find_filesystem
 from .initramfs import find_busybox
@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
 def main_of_step(argv: Sequence[str]) -> int:
     """The verb step: every fault aborts the bisection, as git takes 1 to 124 for bad."""
     try:
-        return main(argv)
+        return flushed(main(argv))
     except (Interrupted, SystemExit):
         raise
     except Exception as error:  # pylint: disable=broad-except

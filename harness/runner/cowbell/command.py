@@ -2,6 +2,7 @@
 """What the commands of the runner have in common: options, signals, and how they end."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -50,9 +51,9 @@ def ends_well(main: Callable[[Sequence[str]], int], who: str, argv: Sequence[str
     for number in ENDING:
         signal.signal(number, raise_interrupted)
     try:
-        return main(argv)
+        return flushed(main(argv))
     except Interrupted as told:
-        print("interrupted", flush=True)
+        complain(who, "interrupted")
         return 128 + told.number
     except RunnerError as error:
         complain(who, error)
@@ -60,6 +61,22 @@ def ends_well(main: Callable[[Sequence[str]], int], who: str, argv: Sequence[str
     except OSError as error:
         complain(who, error)
         return EXIT_HARNESS
+    finally:
+        with contextlib.suppress(OSError):
+            flushed(0)
+
+
+def flushed(status: int) -> int:
+    """An exit status, once all that was printed is out. Raises OSError.
+
+    What cannot be printed is dropped: Python would try again at its exit, and change the status.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+    return status
 
 
 def exit_with(main: Callable[[Sequence[str]], int]) -> NoReturn:
