@@ -340,16 +340,53 @@ def test_exit_status_and_both_streams(fake):
     assert (outcome.status, out, err) == (125, b"1\n", b"2\n")
 
 
-def test_kvm_that_is_mute_is_not_tried_again(fake, monkeypatch, tmp_path):
-    """It costs some seconds once; then emulation is used at once."""
-    monkeypatch.setattr(vm.os, "access", lambda *_: True)
-    script = ('[ $accel = kvm ] && exec sleep 100\necho x >$console; exec 3>$out 4>$err\n'
-              "printf 'cowbell-T ready\\ncowbell-T exit 0\\n' | tee /dev/fd/4 >&3")
-    for _ in range(2):
-        outcome, _, _ = fake(script)
-        assert (outcome.status, outcome.accel) == (0, "tcg")
-    ways = [line.split()[1] for line in (tmp_path / "started").read_text().splitlines()]
-    assert ways == ["kvm", "tcg", "tcg"]
+BOOTS = ("\necho x >$console; exec 3>$out 4>$err\n"
+         "printf 'cowbell-T ready\\ncowbell-T exit 0\\n' | tee /dev/fd/4 >&3")
+
+
+@pytest.fixture(name="ways")
+def fixture_ways(fake, monkeypatch, tmp_path):
+    """Boots twice where there is a KVM: both outcomes, and each way that was tried."""
+    def make(script):
+        monkeypatch.setattr(vm.os, "access", lambda *_: True)
+        both = [fake(script)[0] for _ in range(2)]
+        return both, [line.split()[1] for line in (tmp_path / "started").read_text().splitlines()]
+    return make
+
+
+@pytest.mark.parametrize("stalls", ["", "echo booting >$console;"])
+def test_kvm_that_stalls_is_not_tried_again(ways, stalls):
+    """It costs some time once; then emulation is used at once."""
+    both, tried = ways(f"[ $accel = kvm ] && {{ {stalls} exec sleep 100; }}{BOOTS}")
+    assert [(outcome.status, outcome.accel) for outcome in both] == [(0, "tcg")] * 2
+    assert tried == ["kvm", "tcg", "tcg"]
+
+
+def test_kvm_that_refuses_is_tried_again(ways):
+    """Another one uses it, say; that is over some time."""
+    both, tried = ways(f"[ $accel = kvm ] && {{ echo 'kvm: busy' >&2; exit 1; }}{BOOTS}")
+    assert [(outcome.status, outcome.accel) for outcome in both] == [(0, "tcg")] * 2
+    assert tried == ["kvm", "tcg"] * 2
+
+
+def test_what_qemu_always_refuses_is_no_fault_of_kvm(ways):
+    """Not enough memory; the reason is told."""
+    both, tried = ways("echo 'qemu: cannot set up guest memory' >&2; exit 1")
+    assert {outcome.died for outcome in both} == {"QEMU: qemu: cannot set up guest memory"}
+    assert tried == ["kvm", "tcg"] * 2
+
+
+def test_kernel_that_never_prints_is_no_fault_of_kvm(ways):
+    """Nor does it come up without."""
+    both, tried = ways("exec sleep 100")
+    assert {outcome.died for outcome in both} == {"the guest did not come up; it said nothing"}
+    assert tried == ["kvm", "tcg"] * 2
+
+
+def test_kernel_that_panics_on_kvm(ways):
+    """It would without, too."""
+    _, tried = ways('echo "[ 1.0] Kernel panic - not syncing: oh" >$console')
+    assert tried == ["kvm"] * 2
 
 
 # The same for vng, in whose place the script is

@@ -77,8 +77,9 @@ class Outcome:
     boot_s: float | None
     # Why the guest died, in one line; empty if it did not.
     died: str
-    # Whether it was killed since its time was over.
+    # Whether it was killed since its time was over, or since it did not come up in time.
     timed_out: bool
+    given_up: bool
     # What the kernel complained about, in its words: one text each.
     complaints: list[str]
     # The last lines of its console.
@@ -395,25 +396,25 @@ class Guest:
 
     def wait(self) -> Outcome:
         """Pass on what comes until the guest ends, or must be ended. Raises Interrupted."""
-        timed_out = False
+        time_over = False
         try:
             with selectors.DefaultSelector() as selector:
                 feeds = (*(stream.feed for stream in self.streams), self.console.feed)
                 for reader, feed in zip(self.readers, feeds):
                     selector.register(reader, selectors.EVENT_READ, feed)
-                timed_out = self.follow(selector)
+                time_over = self.follow(selector)
         finally:
             self.end()
-        return self.outcome(timed_out)
+        return self.outcome(time_over)
 
     def follow(self, selector: selectors.BaseSelector) -> bool:
-        """Read until all pipes are closed; True if the guest's time was over before."""
+        """Read until all pipes are closed; True if one of its times was over before."""
         done_at = None
         while selector.get_map():
             now = time.monotonic()
             wait_s = self.left_s(now, done_at)
             if wait_s <= 0:
-                return done_at is None and self.boot_s is not None
+                return done_at is None
             for key, _ in selector.select(min(wait_s, 1.0)):
                 data = os.read(key.fd, 1 << 16)
                 if data:
@@ -459,8 +460,9 @@ class Guest:
             self.child.kill()
         self.child.wait()
 
-    def outcome(self, timed_out: bool) -> Outcome:
+    def outcome(self, time_over: bool) -> Outcome:
         """What became of it."""
+        timed_out = time_over and self.boot_s is not None
         said = ""
         if self.child.stderr:
             said = self.child.stderr.read().decode(errors="replace").strip()
@@ -476,7 +478,8 @@ class Guest:
             else:
                 died = "the guest ended before the command did"
         return Outcome(status, self.accel, self.boot_s, died, timed_out,
-                       self.console.complaints(), self.console.lines)
+                       time_over and self.boot_s is None, self.console.complaints(),
+                       self.console.lines)
 
 
 class VngGuest(Guest):
@@ -516,10 +519,14 @@ def boot(kernel: Kernel, command: Sequence[str], settings: Settings,
     accel = settings.accel or ("kvm" if kvm_may_work() else "tcg")
     start = GUESTS[settings.runner]
     outcome = start(kernel, command, settings, accel, (out, err)).wait()
-    if outcome.boot_s is None and accel == "kvm" and not settings.accel and not outcome.console:
+    if accel == "tcg" or settings.accel or outcome.boot_s is not None or (
+            outcome.console and not outcome.given_up):
+        return outcome
+    # KVM refused, or had its time; if the same comes up without it, it was the fault of KVM.
+    emulated = start(kernel, command, settings, "tcg", (out, err)).wait()
+    if outcome.given_up and emulated.boot_s is not None:
         remember_no_kvm()
-        outcome = start(kernel, command, settings, "tcg", (out, err)).wait()
-    return outcome
+    return emulated
 
 
 def write_all(descriptor: int) -> Callable[[bytes], None]:
