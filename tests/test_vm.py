@@ -5,13 +5,16 @@ import contextlib
 import dataclasses
 import os
 import pty
+import select
 import shlex
 import shutil
 import signal
 import stat
 import subprocess
 import tempfile
+import termios
 import time
+import tty
 from pathlib import Path
 
 import pytest
@@ -208,6 +211,8 @@ def test_every_row_of_the_table_of_complaints_is_read():
     (["--kernel", "6.12", "-i", "--", "true"], "either a command or -i"),
     (["--kernel", "6.12", "--fs", "xfz", "--", "true"], "there is no filesystem xfz"),
     (["--kernel", "6.12", "--mem", "lots", "--", "true"], "lots is not a size"),
+    (["--kernel", "6.12", "--second", "--", "true"], "--second belongs to --fs"),
+    (["--kernel", "6.12", "--size", "1G", "-i"], "--size belongs to --fs"),
     (["--kernel", "/nowhere/vmlinuz", "--", "true"], "/nowhere/vmlinuz"),
     (["--kernel", "4.2", "--", "true"], "4.2"),
 ])
@@ -387,6 +392,33 @@ def test_kernel_that_panics_on_kvm(ways):
     """It would without, too."""
     _, tried = ways('echo "[ 1.0] Kernel panic - not syncing: oh" >$console')
     assert tried == ["kvm"] * 2
+
+
+def test_shell_that_does_not_come_up(fake, monkeypatch):
+    """It is a guest like any other: KVM has its time, then emulation, then the reason is told."""
+    outcome, _, _ = fake('[[ "$*" = *virtconsole* ]] && echo "[ 1.0] Kernel panic - not syncing: no'
+                         ' init" >$console', accel="tcg", interactive=True)
+    assert outcome.died == "Kernel panic - not syncing: no init"
+    monkeypatch.setattr(vm.os, "access", lambda *_: True)
+    outcome, _, _ = fake(f"[ $accel = kvm ] && exec sleep 100{BOOTS}", interactive=True)
+    assert (outcome.status, outcome.accel) == (0, "tcg")
+
+
+def test_terminal_is_left_as_it_was():
+    """Though QEMU, which made it raw, is killed."""
+    terminal, side = pty.openpty()
+    modes = termios.tcgetattr(side)
+    with contextlib.ExitStack() as stack:
+        kept = [(os.dup(number), number) for number in (0, 1)]
+        for saved, number in kept:
+            stack.callback(os.dup2, saved, number)
+            os.dup2(side, number)
+        with vm.terminal_kept():
+            tty.setraw(0)
+            os.set_blocking(0, False)
+    assert termios.tcgetattr(side) == modes and os.get_blocking(side)
+    os.close(terminal)
+    os.close(side)
 
 
 # The same for vng, in whose place the script is
@@ -613,19 +645,57 @@ def test_ordinary_user_and_two_at_once():
             assert (out.split(), err, child.returncode) == (["0", CACHED[-1].release], "", 0)
 
 
+class Typist:
+    """Somebody at a terminal with cowbell vm -i."""
+
+    def __init__(self, *words, script=SCRIPT, env=None):
+        """Start it."""
+        self.terminal, self.side = pty.openpty()
+        self.modes = termios.tcgetattr(self.side)
+        self.child = subprocess.Popen((script, *words), stdin=self.side, stdout=self.side,
+                                      stderr=subprocess.PIPE, text=True, env=env,
+                                      start_new_session=True)
+        self.seen = b""
+
+    def wait_for(self, text):
+        """Read until it is there."""
+        end = time.monotonic() + GUEST_SECONDS
+        while text not in self.seen:
+            if select.select([self.terminal], [], [], 1.0)[0]:
+                self.seen += os.read(self.terminal, 4096)
+            assert time.monotonic() < end and self.child.poll() is None, self.seen
+
+    def type(self, text):
+        """Press keys."""
+        os.write(self.terminal, text + b"\r")
+
+    def end(self):
+        """Wait for it: exit status, and what it said. The terminal is as it was."""
+        said = self.child.communicate(timeout=GUEST_SECONDS)[1]
+        modes, blocking = termios.tcgetattr(self.side), os.get_blocking(self.side)
+        if select.select([self.terminal], [], [], 0)[0]:
+            self.seen += os.read(self.terminal, 1 << 16)
+        os.close(self.side)
+        os.close(self.terminal)
+        assert modes == self.modes and blocking
+        return self.child.returncode, said
+
+
 @needs_guest
+@pytest.mark.skipif(not find_tool("mkfs.ext4"), reason="mkfs.ext4 is not installed")
 def test_shell_in_a_guest():
-    """A terminal that one can type at."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execv(SCRIPT, (str(SCRIPT), "--accel", "tcg", "--kernel", CACHED[-1].release, "-i"))
-    seen, typed = b"", False
-    end = time.monotonic() + GUEST_SECONDS
-    with contextlib.suppress(OSError):
-        while time.monotonic() < end:
-            seen += os.read(terminal, 4096)
-            if not typed and b"# " in seen:
-                os.write(terminal, b"echo sum $((6 * 7)) $(uname -r); exit\r")
-                typed = True
-    assert f"sum 42 {CACHED[-1].release}".encode() in seen
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    """A terminal that one can type at, in a filesystem, with an exit status."""
+    typist = Typist("--accel", "tcg", "--kernel", CACHED[-1].release, "--fs", "ext4", "-i")
+    typist.wait_for(b"# ")
+    typist.type(b"echo sum $((6 * 7)) $(uname -r) $(stat -fc %T .); exit 7")
+    assert typist.end() == (7, "")
+    assert f"sum 42 {CACHED[-1].release} ext2/ext3".encode() in typist.seen
+
+
+@needs_guest
+def test_shell_in_a_guest_is_told_to_end():
+    """The terminal is not left as QEMU wants it."""
+    typist = Typist("--accel", "tcg", "--kernel", CACHED[-1].release, "-i")
+    typist.wait_for(b"# ")
+    typist.child.terminate()
+    assert typist.end() == (143, "cowbell vm: interrupted\n")

@@ -7,6 +7,7 @@ shared to be written to. boot() is what other modules call.
 """
 
 import argparse
+import contextlib
 import functools
 import os
 import re
@@ -16,17 +17,18 @@ import shlex
 import signal
 import subprocess
 import sys
+import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from . import fs, kernel as system, vng
 from .command import ends_well, positive
 from .filesystems import find_filesystem, parse_size
 from .initramfs import make_initramfs
 from .kernels import Kernel, find_kernel
-from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, exit_status, find_tool
+from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, find_tool
 
 NAME = "cowbell vm"
 GUEST = Path(__file__).resolve().parent / "guest"
@@ -63,6 +65,8 @@ The command's exit status comes back unchanged. 99: the guest died, hung, or did
 machine cannot run guests, or the kernel lacks what a guest needs; 124: --timeout.
 """
 EXIT_TIMEOUT = 124
+# For -i; with --fs, in the filesystem.
+SHELL = ["/bin/sh", "-c", 'cd "${COWBELL_DIR:-.}" && exec /bin/bash -i']
 
 
 @dataclass
@@ -102,6 +106,8 @@ class Settings:
     accel: str = ""
     # What boots it, of GUESTS.
     runner: str = "qemu"
+    # Whether the command has this process's standard input and output as its terminal.
+    interactive: bool = False
 
 
 class Stream:
@@ -277,19 +283,19 @@ def check_writable(folders: Sequence[Path]) -> list[Path]:
 
 def guest_files(kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
                 token: str) -> dict[str, str]:
-    """The files that process 1 of the guest goes by; no command: a shell."""
+    """The files that process 1 of the guest goes by."""
     writable = {f"RW_{i}": str(path) for i, path in enumerate(settings.writable)}
     config = kernel.image.parent / f"config-{kernel.release}"
     said = {"TOKEN": token, "MODULES": str(kernel.modules or ""),
             "CONFIG": str(config) if config.exists() else "", **writable,
-            f"RW_{len(writable)}": "", "INTERACTIVE": "" if command else "1",
+            f"RW_{len(writable)}": "", "INTERACTIVE": "1" if settings.interactive else "",
             "TERM": os.environ.get("TERM", "linux")}
     environment = {
         **{name: value for name, value in os.environ.items() if name.startswith("COWBELL_")},
         "COWBELL_STATE": "/run/cowbell-fs", "COWBELL_VM": accel}
     return {
         "settings": "".join(f"{name}={shlex.quote(value)}\n" for name, value in said.items()),
-        "command": command_script(command or ("/bin/bash", "-i"), environment),
+        "command": command_script(command, environment),
         "main": (GUEST / "main").read_text()}
 
 
@@ -382,9 +388,13 @@ class Guest:
                  "-device", "virtserialport,chardev=out,name=cowbell.out",
                  "-chardev", f"file,id=err,{err}",
                  "-device", "virtserialport,chardev=err,name=cowbell.err"]
-        child = start_qemu(words, (initramfs, *self.writers), stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                           start_new_session=True)
+        nothing = subprocess.DEVNULL
+        if self.settings.interactive:
+            nothing = None
+            words += ["-chardev", "stdio,id=terminal,signal=off",
+                      "-device", "virtconsole,chardev=terminal"]
+        child = start_qemu(words, (initramfs, *self.writers), stdin=nothing, stdout=nothing,
+                           stderr=subprocess.PIPE, start_new_session=True)
         os.close(initramfs)
         self.close_writers()
         return child
@@ -537,23 +547,18 @@ def write_all(descriptor: int) -> Callable[[bytes], None]:
     return write
 
 
-def interact(kernel: Kernel, settings: Settings) -> int:
-    """A shell in a guest, on this terminal; the exit status."""
-    settings.writable = check_writable(settings.writable)
-    accel = settings.accel or ("kvm" if kvm_may_work() else "tcg")
-    initramfs = open_initramfs(kernel, guest_files(kernel, (), settings, accel, ""))
-    log = str(settings.log or os.devnull).replace(",", ",,")
-    words = [*machine_words(kernel, initramfs, settings, accel),
-             "-chardev", f"file,id=console,path={log}", "-serial", "chardev:console",
-             "-chardev", "stdio,id=terminal,signal=off",
-             "-device", "virtconsole,chardev=terminal"]
-    child = start_qemu(words, (initramfs,))
-    os.close(initramfs)
+@contextlib.contextmanager
+def terminal_kept() -> Iterator[None]:
+    """Leave standard input and output as they were: QEMU changes them, and is often killed."""
+    blocking = [os.get_blocking(descriptor) for descriptor in (0, 1)]
+    modes = termios.tcgetattr(0) if os.isatty(0) else None
     try:
-        return exit_status(child.wait())
+        yield
     finally:
-        child.kill()
-        child.wait()
+        for descriptor in (0, 1):
+            os.set_blocking(descriptor, blocking[descriptor])
+        if modes:
+            termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
 def report(outcome: Outcome, log: Path | None) -> int:
@@ -598,7 +603,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
                         help="this one (default: kvm if it works)")
     parser.add_argument("--runner", choices=GUESTS, default="qemu",
                         help="what boots the guest (qemu)")
-    parser.add_argument("-i", "--interactive", action="store_true", help="a shell in the guest")
+    parser.add_argument("-i", "--interactive", action="store_true",
+                        help="a shell in the guest, with --fs in the filesystem")
     words = list(argv)
     split = words.index("--") if "--" in words else len(words)
     args = parser.parse_args(words[:split])
@@ -607,6 +613,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UsageError("either a command or -i is needed: cowbell vm --kernel 6.12 -- uname -r")
     if args.interactive and args.runner != "qemu":
         raise UsageError(f"{args.runner} has a shell of its own; -i is for qemu")
+    given = [name for name in ("second", "view", "size") if getattr(args, name)]
+    if given and not args.fs:
+        raise UsageError(f"--{given[0]} belongs to --fs")
+    if args.interactive:
+        args.command = SHELL
     if args.fs:
         find_filesystem(args.fs)
         options = [*(["--second"] if args.second else []), *(["--view"] if args.view else []),
@@ -619,11 +630,11 @@ def main(argv: Sequence[str]) -> int:
     """The command; its exit status."""
     args = parse(argv)
     settings = Settings(parse_size(args.mem), args.smp, args.append, args.rw, args.timeout,
-                        args.log, args.accel, args.runner)
+                        args.log, args.accel, args.runner, args.interactive)
     kernel = find_kernel(args.kernel)
-    if args.interactive:
-        return interact(kernel, settings)
-    return report(boot(kernel, args.command, settings, write_all(1), write_all(2)), args.log)
+    with terminal_kept() if args.interactive else contextlib.nullcontext():
+        outcome = boot(kernel, args.command, settings, write_all(1), write_all(2))
+    return report(outcome, args.log)
 
 
 def run() -> None:
