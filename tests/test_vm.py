@@ -56,6 +56,15 @@ def test_modules_come_after_what_they_need(tmp_path):
     assert [path.name for path in found] == ["c.ko", "b.ko", "a-top.ko"]
 
 
+def test_names_of_modules_need_not_be_utf8(tmp_path):
+    """One that nobody asks for does no harm."""
+    kernel = make_kernel(tmp_path, "kernel/b.ko:\n", "kernel/c.ko\n")
+    for name in ("dep", "builtin"):
+        with (kernel.modules / f"modules.{name}").open("ab") as file:
+            file.write(b"kernel/\xff.ko:\n")
+    assert [path.name for path in initramfs.module_files(kernel, ("b", "c"))] == ["b.ko"]
+
+
 def test_a_module_that_is_not_there_is_named(tmp_path):
     """A kernel without 9p cannot be used, and the line says why."""
     kernel = make_kernel(tmp_path)
@@ -211,6 +220,9 @@ def test_every_row_of_the_table_of_complaints_is_read():
     (["--kernel", "6.12", "-i", "--", "true"], "either a command or -i"),
     (["--kernel", "6.12", "--fs", "xfz", "--", "true"], "there is no filesystem xfz"),
     (["--kernel", "6.12", "--mem", "lots", "--", "true"], "lots is not a size"),
+    (["--kernel", "6.12", "--mem", "1K", "--", "true"], "a guest needs 256M at least"),
+    *((["--kernel", "6.12", f"--timeout={s}", "--", "true"], f"{s} is not a number of seconds")
+      for s in ("nan", "inf", "-5", "0", "soon")),
     (["--kernel", "6.12", "--second", "--", "true"], "--second belongs to --fs"),
     (["--kernel", "6.12", "--size", "1G", "-i"], "--size belongs to --fs"),
     (["--kernel", "/nowhere/vmlinuz", "--", "true"], "/nowhere/vmlinuz"),

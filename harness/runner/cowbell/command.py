@@ -3,13 +3,14 @@
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Callable, NoReturn, Sequence
 
-from .tools import EXIT_HARNESS, RunnerError, complain
+from .tools import EXIT_HARNESS, RunnerError, UsageError, complain
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -28,6 +29,14 @@ def positive(text: str) -> int:
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time that is over some day, for argparse. Raises UsageError."""
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise UsageError(f"{text} is not a number of seconds")
 
 
 def add_run_options(parser: argparse.ArgumentParser, jobs: str, seed: str | None) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
 from . import fs, kernel as system, vng
-from .command import ends_well, positive
+from .command import ends_well, positive, seconds
 from .filesystems import find_filesystem, parse_size
 from .initramfs import make_initramfs
 from .kernels import Kernel, find_kernel
@@ -35,6 +35,8 @@ GUEST = Path(__file__).resolve().parent / "guest"
 QEMU = "qemu-system-x86_64"
 MIB = 1 << 20
 MEMORY_BYTES = 4096 * MIB
+# With less, no kernel of a distribution comes as far as to say why.
+LEAST_MEMORY_BYTES = 256 * MIB
 SMP = 2
 # A kernel on working KVM says something at once; where KVM does not work it never does.
 KVM_SECONDS = 4.0
@@ -580,6 +582,13 @@ def report(outcome: Outcome, log: Path | None) -> int:
     return outcome.status
 
 
+def memory(text: str) -> int:
+    """Bytes of memory that a guest can do with. Raises UsageError."""
+    if parse_size(text) < LEAST_MEMORY_BYTES:
+        raise UsageError(f"--mem {text}: a guest needs {LEAST_MEMORY_BYTES // MIB}M at least")
+    return parse_size(text)
+
+
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises UsageError."""
     parser = argparse.ArgumentParser(
@@ -596,7 +605,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--smp", metavar="N", type=positive, default=SMP, help=f"CPUs ({SMP})")
     parser.add_argument("--append", metavar="WORDS", default="",
                         help="for the kernel's command line")
-    parser.add_argument("--timeout", metavar="S", type=float,
+    parser.add_argument("--timeout", metavar="S", type=seconds,
                         help="kill the guest so many seconds after the command began")
     parser.add_argument("--log", metavar="FILE", type=Path, help="where the console's text goes")
     parser.add_argument("--accel", choices=("kvm", "tcg"), default="",
@@ -629,7 +638,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """The command; its exit status."""
     args = parse(argv)
-    settings = Settings(parse_size(args.mem), args.smp, args.append, args.rw, args.timeout,
+    settings = Settings(memory(args.mem), args.smp, args.append, args.rw, args.timeout,
                         args.log, args.accel, args.runner, args.interactive)
     kernel = find_kernel(args.kernel)
     with terminal_kept() if args.interactive else contextlib.nullcontext():
