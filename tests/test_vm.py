@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import os
 import pty
+import re
 import select
 import shlex
 import shutil
@@ -22,13 +23,16 @@ import pytest
 from cowbell import initramfs, kernels, vm, vng
 from cowbell.kernel import wait_until
 from cowbell.tools import Unsupported, UsageError, find_tool
+from test_guests import fake_image
 
 SCRIPT = Path(vm.__file__).resolve().parent.parent / "cowbell-vm"
 CACHED = sorted((kernel for kernel, _ in kernels.cached().values()),
                 key=lambda kernel: kernel.version)
 GUEST_SECONDS = 240
+CAN = bool(find_tool(vm.QEMU) and find_tool("busybox"))
+needs_tools = pytest.mark.skipif(not CAN, reason="guests need QEMU and busybox")
 needs_guest = pytest.mark.skipif(
-    not (CACHED and find_tool(vm.QEMU) and find_tool("busybox")),
+    not (CACHED and CAN),
     reason="guests need QEMU, busybox and a kernel: cowbell kernel get 6.12")
 
 
@@ -225,14 +229,54 @@ def test_every_row_of_the_table_of_complaints_is_read():
       for s in ("nan", "inf", "-5", "0", "soon")),
     (["--kernel", "6.12", "--second", "--", "true"], "--second belongs to --fs"),
     (["--kernel", "6.12", "--size", "1G", "-i"], "--size belongs to --fs"),
-    (["--kernel", "/nowhere/vmlinuz", "--", "true"], "/nowhere/vmlinuz"),
-    (["--kernel", "4.2", "--", "true"], "4.2"),
+    pytest.param(["--kernel", "/nowhere/vmlinuz", "--", "true"], "/nowhere/vmlinuz",
+                 marks=needs_tools),
+    pytest.param(["--kernel", "4.2", "--", "true"], "4.2", marks=needs_tools),
 ])
 def test_bad_command_lines_are_usage(words, why):
     """One line, exit code 2."""
     done = subprocess.run((SCRIPT, *words), capture_output=True, text=True, check=False)
     assert done.returncode == 2 and why in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def refused(*words, **how):
+    """The line with which cowbell vm refuses, as this machine or the kernel cannot."""
+    done = subprocess.run((SCRIPT, *map(str, words), "--", "true"), capture_output=True, text=True,
+                          check=False, **how)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (77, "", 1)
+    return done.stderr
+
+
+@pytest.mark.parametrize("there, said", [
+    (["busybox"], "qemu-system-x86_64 is not installed (package qemu-system-x86)"),
+    (["busybox", vm.QEMU], "vng is not installed (package virtme-ng)"),
+    ([vm.QEMU], "busybox is not installed; a guest starts from it (busybox-static)")])
+def test_machine_that_cannot_run_guests(tmp_path, there, said):
+    """One line says what is missing, before a kernel is looked for."""
+    (tmp_path / "busybox").write_bytes(bytes(64))
+    (tmp_path / vm.QEMU).touch()
+    for name in ("busybox", vm.QEMU):
+        (tmp_path / name).chmod(0o755 if name in there else 0o644)
+    if any(find_tool(name) and not Path("/usr/bin", name).exists() for name in there):
+        pytest.skip("there is one in a folder that is always looked in")
+    runner = "vng" if "vng" in said else "qemu"
+    assert refused("--kernel", "4.2", "--runner", runner, env={
+        "PATH": str(tmp_path), "HOME": str(tmp_path)}) == f"cowbell vm: {said}\n"
+
+
+@needs_tools
+def test_kernel_without_9p(tmp_path):
+    """What its modules lack is seen before anything is started."""
+    image = fake_image(tmp_path)
+    release = kernels.given_kernel(str(image)).release
+    modules = tmp_path / "lib/modules" / release
+    modules.mkdir(parents=True)
+    (modules / "modules.dep").touch()
+    (modules / "modules.builtin").write_text("".join(
+        f"kernel/{name}.ko\n" for name in initramfs.MODULES if name != "9p"))
+    assert refused("--kernel", f"{image},{modules}") == \
+        f"cowbell vm: {release} has no module 9p\n"
 
 
 def test_folder_that_cannot_be_written_to_is_usage(tmp_path):
@@ -318,6 +362,12 @@ def test_guest_that_cannot_mount(fake):
     outcome, _, _ = fake('echo "cowbell: cannot mount the host\'s root (9p)" >$console',
                          accel="tcg")
     assert outcome.died == "the guest cannot mount the host's root (9p)"
+
+
+def test_guest_whose_kernel_lacks_9p(fake):
+    """That is no fault, but a kernel that cannot be used."""
+    with pytest.raises(Unsupported, match="^6.99.0 lacks 9p, which a guest needs"):
+        fake('echo "cowbell: lacks 9p" >$console', accel="tcg")
 
 
 def test_qemu_that_refuses(fake):
@@ -568,6 +618,16 @@ def check_command(tmp_path, shared, other, in_memory):
     assert (done.stderr, done.returncode) == ("wrong\n", 200)
     assert (shared / "file").read_text() == "kept\n" and not list(other.iterdir())
     assert (in_memory / "file").read_text() == "too\n"
+
+
+@needs_guest
+def test_image_without_modules(tmp_path):
+    """One whose drivers are modules cannot reach the host, and says what it lacks."""
+    image = shutil.copy(CACHED[-1].image, tmp_path)
+    assert kernels.given_kernel(image).modules is None
+    # Of Debian's, some have the drivers of virtio built in.
+    assert re.match(rf"cowbell vm: {re.escape(CACHED[-1].release)} lacks [\w-]+, which a guest "
+                    "needs", refused("--accel", "tcg", "--kernel", image))
 
 
 @needs_guest

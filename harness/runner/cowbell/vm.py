@@ -26,7 +26,7 @@ from typing import Any, Callable, Iterator, Sequence
 from . import fs, kernel as system, vng
 from .command import ends_well, positive, seconds
 from .filesystems import find_filesystem, parse_size
-from .initramfs import make_initramfs
+from .initramfs import find_busybox, make_initramfs
 from .kernels import Kernel, find_kernel
 from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, find_tool
 
@@ -63,8 +63,9 @@ fs makes in the guest: {dir} and the like in its words mean what they mean there
 K is a version (6.12: the newest of it), a release, a path of a kernel image, IMAGE,MODULES, or a
 built kernel tree; see cowbell kernel. In the command's environment COWBELL_VM is "kvm" or "tcg".
 
-The command's exit status comes back unchanged. 99: the guest died, hung, or did not start; 77: this
-machine cannot run guests, or the kernel lacks what a guest needs; 124: --timeout.
+The command's exit status comes back unchanged. 99: the guest died, or did not come up; 77: this
+machine cannot run guests, or the kernel lacks what a guest needs; 124: the guest, which may have
+hung, was killed as the time of --timeout was over. Without that nobody ends a guest that hangs.
 """
 EXIT_TIMEOUT = 124
 # For -i; with --fs, in the filesystem.
@@ -169,6 +170,8 @@ class Console:
         self.partial = b""
         self.log = log.open("wb") if log else None
         self.died = ""
+        # What the kernel would need to be a guest, and has not got.
+        self.lacks = ""
 
     def feed(self, data: bytes) -> None:
         """Take in what was read."""
@@ -188,6 +191,8 @@ class Console:
             self.died = self.died or without_time(line)
         elif line.startswith("cowbell: cannot "):
             self.died = self.died or f"the guest {line.removeprefix('cowbell: ')}"
+        elif line.startswith("cowbell: lacks "):
+            self.lacks = self.died = line.removeprefix("cowbell: lacks ")
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -365,7 +370,7 @@ class Guest:
     def __init__(self, kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
                  sinks: tuple[Callable[[bytes], None], Callable[[bytes], None]]) -> None:
         """Start QEMU. Raises Unsupported, RunnerError."""
-        self.settings, self.accel = settings, accel
+        self.kernel, self.settings, self.accel = kernel, settings, accel
         token = f"cowbell-{secrets.token_hex(16)}"
         self.streams = [Stream(token, sink) for sink in sinks]
         self.console = Console(settings.log)
@@ -407,7 +412,10 @@ class Guest:
             os.close(self.writers.pop())
 
     def wait(self) -> Outcome:
-        """Pass on what comes until the guest ends, or must be ended. Raises Interrupted."""
+        """Pass on what comes until the guest ends, or must be ended.
+
+        Raises Unsupported for a kernel that cannot be a guest's, Interrupted.
+        """
         time_over = False
         try:
             with selectors.DefaultSelector() as selector:
@@ -417,6 +425,9 @@ class Guest:
                 time_over = self.follow(selector)
         finally:
             self.end()
+        if self.console.lacks:
+            raise Unsupported(f"{self.kernel.release} lacks {self.console.lacks}, which a guest "
+                              "needs; it came without modules")
         return self.outcome(time_over)
 
     def follow(self, selector: selectors.BaseSelector) -> bool:
@@ -640,6 +651,9 @@ def main(argv: Sequence[str]) -> int:
     args = parse(argv)
     settings = Settings(memory(args.mem), args.smp, args.append, args.rw, args.timeout,
                         args.log, args.accel, args.runner, args.interactive)
+    # Before anything is fetched.
+    find_busybox()
+    {"qemu": find_qemu, "vng": vng.find_vng}[args.runner]()
     kernel = find_kernel(args.kernel)
     with terminal_kept() if args.interactive else contextlib.nullcontext():
         outcome = boot(kernel, args.command, settings, write_all(1), write_all(2))
