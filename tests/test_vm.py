@@ -185,6 +185,47 @@ def test_complaints_of_the_kernel_are_kept_as_text():
     assert console.complaints()[-1].splitlines()[-1].endswith("crash ]---")
 
 
+def outcome_of(text, **how):
+    """What became of a guest whose console said this."""
+    console = vm.Console(None)
+    console.feed(text.encode())
+    return vm.Outcome(**{"status": None, "accel": "tcg", "boot_s": 1.0, "died": console.died,
+                         "timed_out": False, "given_up": False,
+                         "complaints": console.complaints(), "console": console.lines} | how)
+
+
+def told(outcome, capfd, log=None):
+    """What is told of it, without the command's name, and the exit status."""
+    status = vm.report(outcome, log)
+    return [line.removeprefix("cowbell vm: ") for line in capfd.readouterr().err.splitlines()], \
+        status
+
+
+def test_text_of_complaints_is_told(capfd, tmp_path):
+    """All of it, and what the guest died of last; with a log, which has it, a line of each."""
+    hung = "[    4.0] INFO: task x:77 blocked for more than 120 seconds.\n[    4.1] stack of it\n"
+    firsts = ["the guest's kernel says: BUG: kernel NULL pointer dereference, address: "
+              "0000000000000000"]
+    below = [f"    {line}" for line in OOPS.splitlines()[2:4]]
+    lines, status = told(outcome_of(OOPS[:OOPS.index("[    3.0]")] + hung, status=3), capfd)
+    assert status == 3 and lines == [*firsts, *below, "the guest's kernel says: INFO: task x:77 "
+                                     "blocked for more than 120 seconds.", "    [    4.1] stack of "
+                                     "it"]
+    died = outcome_of(OOPS[:OOPS.index("[    3.0]")] + PANIC + "[    5.6] and more\n")
+    panic = "Kernel panic - not syncing: sysrq triggered crash"
+    assert told(died, capfd) == ([*firsts, *below, panic,
+                                  *(f"    {line}" for line in PANIC.splitlines()[2:])], 99)
+    assert told(died, capfd, tmp_path / "log") == ([*firsts, panic], 99)
+
+
+def test_texts_of_many_complaints_are_bounded(capfd):
+    """A guest that warns a thousand times is not worth a thousand texts."""
+    warning = "[    1.0] WARNING: CPU: 0 PID: 1 at x\n" + "[    1.1] text\n" * 100
+    lines, _ = told(outcome_of(warning * 50, status=0), capfd)
+    assert sum(line.startswith("the guest's") for line in lines) == 50
+    assert len(lines) == 50 + vm.TEXTS_SHOWN * vm.TEXT_LINES
+
+
 @pytest.mark.parametrize("line", [
     "kernel BUG at fs/xfs/xfs_reflink.c:1234!", "invalid opcode: 0000 [#1] SMP NOPTI",
     "divide error: 0000 [#1] SMP PTI", "Oops: divide error: 0000 [#1] PREEMPT SMP",
@@ -647,14 +688,14 @@ def test_command_in_a_guest_of_vng(tmp_path):
 
 @needs_guest
 def test_panic_names_itself_and_loses_nothing(tmp_path):
-    """Results written before it are on the host, and its text in the log."""
+    """Results written before it are on the host, and its text is told."""
     with nothing_left():
-        done = guest("--rw", tmp_path, "--log", tmp_path / "log", "--", "sh", "-c",
+        done = guest("--rw", tmp_path, "--", "sh", "-c",
                      f"echo before; echo 1 >{tmp_path}/result; echo c >/proc/sysrq-trigger")
     assert done.returncode == 99 and done.stdout == "before\n"
-    assert "cowbell vm: Kernel panic - not syncing: sysrq triggered crash" in done.stderr
+    assert "cowbell vm: Kernel panic - not syncing: sysrq triggered crash\n" in done.stderr
+    assert "sysrq_handle_crash" in done.stderr
     assert (tmp_path / "result").read_text() == "1\n"
-    assert "sysrq triggered crash" in (tmp_path / "log").read_text()
 
 
 @needs_guest

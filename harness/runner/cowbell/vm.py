@@ -45,7 +45,11 @@ BOOT_SECONDS = 120.0
 # From the command's end to that of QEMU.
 END_SECONDS = 10.0
 LINES_KEPT = 20000
+# Of a complaint whose end cannot be told.
+TEXT_LINES = 60
 LINES_SHOWN = 12
+# Of so many complaints the whole text is shown; of a guest that has more, the others say the same.
+TEXTS_SHOWN = 5
 
 # What a guest has of its own and needs: nothing may be mounted over it.
 GUESTS_OWN = tuple(map(Path, ("/dev/pts", "/proc", "/run/cowbell", "/sys")))
@@ -207,7 +211,7 @@ class Console:
         for number, line in enumerate(self.lines):
             if number <= last or not is_complaint(without_time(line)):
                 continue
-            last = min(number + 60, len(self.lines) - 1)
+            last = min(number + TEXT_LINES, len(self.lines) - 1)
             for end in range(number + 1, last + 1):
                 if "end trace" in self.lines[end] or "end Kernel panic" in self.lines[end]:
                     last = end
@@ -574,21 +578,32 @@ def terminal_kept() -> Iterator[None]:
             termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
+def tell(line: str, more: Sequence[str]) -> None:
+    """Say a line on standard error, and others below it."""
+    for each in (line, *(f"    {below}" for below in more)):
+        complain(NAME, each)
+
+
 def report(outcome: Outcome, log: Path | None) -> int:
-    """Say what was wrong with a guest; the exit status of this command."""
-    for text in outcome.complaints:
-        line = without_time(text.splitlines()[0])
-        # What it died of is told last.
-        if line != outcome.died:
-            complain(NAME, f"the guest's kernel says: {line}")
+    """Say what was wrong with a guest; the exit status of this command.
+
+    Whole texts if there is no log that has them.
+    """
+    last_words = outcome.console[-LINES_SHOWN:]
+    for number, text in enumerate(outcome.complaints):
+        first, *rest = text.splitlines()
+        line = without_time(first)
+        if line == outcome.died:
+            # That is told last.
+            last_words = rest
+        else:
+            tell(f"the guest's kernel says: {line}",
+                 rest if not log and number < TEXTS_SHOWN else ())
     if outcome.timed_out:
         complain(NAME, "the time of --timeout is over; the guest was killed")
         return EXIT_TIMEOUT
     if outcome.status is None:
-        complain(NAME, outcome.died)
-        shown = outcome.console[-LINES_SHOWN:] if not log else []
-        for line in shown:
-            complain(NAME, f"    {line}")
+        tell(outcome.died, () if log else last_words)
         return EXIT_HARNESS
     return outcome.status
 
