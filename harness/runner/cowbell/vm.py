@@ -330,8 +330,8 @@ def patience_words(accel: str) -> list[str]:
     """What the kernel must be told where its clocks are emulated on a busy machine."""
     # It counts ticks for a moment to find out how the timer is wired, and panics if too few come.
     # It compares TSCs with each other and with other clocks, which depends on when the threads of
-    # the emulation run; if it finds them unstable minutes later, it patches its code while that runs
-    # on the other CPU, which QEMU does not get right: an oops (int3) in sched_clock_cpu().
+    # the emulation run; if it finds them unstable minutes later, it patches its code while that
+    # runs on the other CPU, which QEMU does not get right: an oops (int3) in sched_clock_cpu().
     return ["no_timer_check", "tsc=reliable"] if accel == "tcg" else []
 
 
