@@ -820,6 +820,18 @@ def test_an_ordinary_user_can_fetch(archive):
             f"6.1.0-10-amd64 {home}/me/.cache/cowbell/kernels/6.1.0-10-amd64/boot/vmlinuz")
 
 
+@pytest.mark.parametrize("text", [
+    "{", "[]", "7", "{}", '{"release": 7, "title": "6.1.20-1", "origin": "x", "size_bytes": 1}',
+    '{"release": "6.1.0-9-amd64", "title": 7, "origin": "x", "size_bytes": 1}',
+    '{"release": "6.1.0-9-amd64", "title": "6.1.20-1", "origin": "x", "size_bytes": "many"}'])
+def test_a_broken_record_is_no_kernel(cache, text, capfd):
+    (cache / "6.1.0-9-amd64").mkdir(parents=True)
+    (cache / "6.1.0-9-amd64/origin.json").write_text(text)
+    assert kernels.cached() == {}
+    said = capfd.readouterr().err
+    assert "origin.json: cannot be read" in said and len(said.splitlines()) == 1
+
+
 @needs_apt
 def test_broken_records_are_named(archive, cache):
     assert cowbell("get", "6.1").returncode == 0

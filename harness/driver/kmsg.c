@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Reads the kernel log and tells a complaint of the kernel from its chatter. Which lines are bad is
- * one table; a line is bad if it contains all the words of a row.
+ * one table, kmsg.def; a line is bad if it contains all the words of a row.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,43 +20,11 @@
 static const struct bad {
 	const char *first;
 	const char *also;
-	/* the line must begin with .first: these words are too common elsewhere */
 	bool at_start;
 } bad_lines[] = {
-	{ "BUG: ", NULL, false },
-	{ "kernel BUG at ", NULL, false },
-	{ "WARNING: ", NULL, true },
-	{ "Oops", NULL, false },
-	{ "general protection fault", NULL, false },
-	{ "Unable to handle kernel", NULL, false },
-	{ "unable to handle page fault", NULL, false },
-	{ "INFO: task ", " blocked for more than ", false },
-	{ "INFO: possible ", NULL, false },
-	{ "INFO: rcu_", "stall", false },
-	{ "possible circular locking dependency", NULL, false },
-	{ "possible recursive locking", NULL, false },
-	{ "inconsistent lock state", NULL, false },
-	{ "suspicious RCU usage", NULL, false },
-	{ "UBSAN: ", NULL, false },
-	{ "KASAN: ", NULL, false },
-	{ "KFENCE: ", NULL, false },
-	{ "KCSAN: ", NULL, false },
-	{ "refcount_t: ", NULL, true },
-	{ "list_add corruption", NULL, false },
-	{ "list_del corruption", NULL, false },
-	{ "ssertion failed", NULL, false },
-	{ "XFS (", "Internal error", true },
-	{ "XFS (", "orruption", true },
-	{ "XFS (", "CRC error", true },
-	{ "Corruption of in-memory data", NULL, false },
-	{ "BTRFS critical", NULL, true },
-	{ "BTRFS error", "corrupt", true },
-	{ "BTRFS: error", "corrupt", true },
-	{ "BTRFS", "csum failed", true },
-	{ "BTRFS: Transaction aborted", NULL, true },
-	{ "EXT4-fs error", NULL, true },
-	{ "Aborting journal", NULL, false },
-	{ "VFS: Busy inodes after unmount", NULL, false },
+#define BAD(first, also, at_start) { first, also, at_start },
+#include "kmsg.def"
+#undef BAD
 };
 
 /* Filesystems that name their device in brackets always as the mount table names it. btrfs does

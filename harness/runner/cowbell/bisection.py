@@ -9,7 +9,7 @@ from typing import NoReturn, Sequence
 
 from . import bisect_kernels, bisect_step
 from .bisect_case import Trial, find_case
-from .command import Interrupted, ends_well
+from .command import Interrupted, ends_well, flushed, seconds
 from .driver import find_driver
 from .filesystems import find_filesystem
 from .initramfs import find_busybox
@@ -41,7 +41,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N", default="", help="as cowbell run")
     parser.add_argument("--budget", metavar="FACTOR", default="",
                         help="as cowbell run; with --bench, seconds as cowbell gate")
-    parser.add_argument("--timeout", metavar="S", type=float, default=STEP_SECONDS,
+    parser.add_argument("--timeout", metavar="S", type=seconds, default=STEP_SECONDS,
                         help=f"kill a guest so many seconds after it came up ({STEP_SECONDS:g})")
     parser.add_argument("--cowbell", metavar="PATH", help="the driver (default build/cowbell)")
 
@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
 def main_of_step(argv: Sequence[str]) -> int:
     """The verb step: every fault aborts the bisection, as git takes 1 to 124 for bad."""
     try:
-        return main(argv)
+        return flushed(main(argv))
     except (Interrupted, SystemExit):
         raise
     except Exception as error:  # pylint: disable=broad-except

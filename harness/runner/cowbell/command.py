@@ -2,13 +2,15 @@
 """What the commands of the runner have in common: options, signals, and how they end."""
 
 import argparse
+import contextlib
+import math
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Callable, NoReturn, Sequence
 
-from .tools import EXIT_HARNESS, RunnerError, complain
+from .tools import EXIT_HARNESS, RunnerError, UsageError, complain
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,6 +29,14 @@ def positive(text: str) -> int:
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time that is over some day, for argparse. Raises UsageError."""
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise UsageError(f"{text} is not a number of seconds")
 
 
 def add_run_options(parser: argparse.ArgumentParser, jobs: str, seed: str | None) -> None:
@@ -50,9 +60,9 @@ def ends_well(main: Callable[[Sequence[str]], int], who: str, argv: Sequence[str
     for number in ENDING:
         signal.signal(number, raise_interrupted)
     try:
-        return main(argv)
+        return flushed(main(argv))
     except Interrupted as told:
-        print("interrupted", flush=True)
+        complain(who, "interrupted")
         return 128 + told.number
     except RunnerError as error:
         complain(who, error)
@@ -60,6 +70,22 @@ def ends_well(main: Callable[[Sequence[str]], int], who: str, argv: Sequence[str
     except OSError as error:
         complain(who, error)
         return EXIT_HARNESS
+    finally:
+        with contextlib.suppress(OSError):
+            flushed(0)
+
+
+def flushed(status: int) -> int:
+    """An exit status, once all that was printed is out. Raises OSError.
+
+    What cannot be printed is dropped: Python would try again at its exit, and change the status.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+    return status
 
 
 def exit_with(main: Callable[[Sequence[str]], int]) -> NoReturn:

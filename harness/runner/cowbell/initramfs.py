@@ -64,20 +64,20 @@ def module_files(kernel: Kernel, names: Iterable[str]) -> list[Path]:
         return []
     depends: dict[str, tuple[str, list[str]]] = {}
     try:
-        for line in (folder / "modules.dep").read_text().splitlines():
+        for line in (folder / "modules.dep").read_text(errors="replace").splitlines():
             path, _, needed = line.partition(":")
             depends[module_name(path)] = (path, needed.split())
-        builtin = {module_name(line)
-                   for line in (folder / "modules.builtin").read_text().splitlines()}
+        builtin = (folder / "modules.builtin").read_text(errors="replace").splitlines()
     except OSError as error:
         raise RunnerError(f"{error.filename}: {error.strerror}") from None
     wanted: dict[str, None] = {}
+    built_in = set(map(module_name, builtin))
     for name in names:
         if name in depends:
             path, needed = depends[name]
             # The last of what is needed has to come first.
             wanted.update(dict.fromkeys((*reversed(needed), path)))
-        elif name not in builtin:
+        elif name not in built_in:
             raise Unsupported(f"{kernel.release} has no module {name}")
     return [folder / path for path in wanted]
 

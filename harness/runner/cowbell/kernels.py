@@ -191,13 +191,13 @@ def size_of(folder: Path) -> int:
 
 
 def load_kernel(folder: Path) -> tuple[Kernel, Entry]:
-    """A kernel of the cache. Raises OSError, ValueError or KeyError for what is none."""
+    """A kernel of the cache. Raises OSError, ValueError, KeyError, TypeError for what is none."""
     origin = json.loads((folder / "origin.json").read_text())
     release, title = origin["release"], origin["title"]
     modules = folder / "lib/modules" / release
     kernel = Kernel(release, version_of(title), folder / "boot" / f"vmlinuz-{release}",
                     modules if modules.is_dir() else None, origin["origin"])
-    return kernel, Entry(release, kernel.version, title, ("cached",), origin["size_bytes"])
+    return kernel, Entry(release, kernel.version, title, ("cached",), int(origin["size_bytes"]))
 
 
 def cached() -> dict[str, tuple[Kernel, Entry]]:
@@ -206,7 +206,7 @@ def cached() -> dict[str, tuple[Kernel, Entry]]:
     for path in sorted(cache_folder().glob("[0-9]*/origin.json")):
         try:
             found[path.parent.name] = load_kernel(path.parent)
-        except (OSError, ValueError, KeyError, RunnerError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RunnerError) as error:
             complain(NAME, f"{path}: cannot be read ({error!r}); delete its folder")
     return found
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from .command import Interrupted, add_run_options, ends_well
+from .command import Interrupted, add_run_options, ends_well, seconds
 from .driver import LONG, driver_command, find_driver, list_points, start
 from .filesystems import Filesystem, find_filesystem
 from .guests import (HOST, POLL_SECONDS, STALL_SECONDS, GuestKernel, Guests, Job, find_kernels)
@@ -193,7 +193,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kernel", metavar="K,...", default=os.environ.get("KERNELS", ""),
                         help="on these kernels, each but host in a guest (KERNELS; default host; "
                         "see cowbell kernel)")
-    parser.add_argument("--guest-timeout", metavar="S", type=float, default=STALL_SECONDS,
+    parser.add_argument("--guest-timeout", metavar="S", type=seconds, default=STALL_SECONDS,
                         help="take a guest for dead if nothing comes from it for so long "
                         f"({STALL_SECONDS:g})")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="as cowbell run (default all)")

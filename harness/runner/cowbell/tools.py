@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Running other programs, and the errors that end a runner command with one line."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -89,8 +90,9 @@ def lock_folder(folder: Path) -> int:
     return descriptor
 
 def complain(who: str, what: object) -> None:
-    """Print one line on standard error in the name of a command."""
-    os.write(2, f"{who}: {what}\n".encode(errors="replace"))
+    """Print one line on standard error in the name of a command, if somebody reads it."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{who}: {what}\n".encode(errors="replace"))
 
 def require_root() -> None:
     """Raise Unsupported unless filesystems can be made and mounted here."""

@@ -7,6 +7,8 @@ shared to be written to. boot() is what other modules call.
 """
 
 import argparse
+import contextlib
+import functools
 import os
 import re
 import secrets
@@ -15,23 +17,26 @@ import shlex
 import signal
 import subprocess
 import sys
+import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from . import fs, kernel as system, vng
-from .command import ends_well, positive
+from .command import ends_well, positive, seconds
 from .filesystems import find_filesystem, parse_size
-from .initramfs import make_initramfs
+from .initramfs import find_busybox, make_initramfs
 from .kernels import Kernel, find_kernel
-from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, exit_status, find_tool
+from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, find_tool
 
 NAME = "cowbell vm"
 GUEST = Path(__file__).resolve().parent / "guest"
 QEMU = "qemu-system-x86_64"
 MIB = 1 << 20
 MEMORY_BYTES = 4096 * MIB
+# With less, no kernel of a distribution comes as far as to say why.
+LEAST_MEMORY_BYTES = 256 * MIB
 SMP = 2
 # A kernel on working KVM says something at once; where KVM does not work it never does.
 KVM_SECONDS = 4.0
@@ -40,14 +45,18 @@ BOOT_SECONDS = 120.0
 # From the command's end to that of QEMU.
 END_SECONDS = 10.0
 LINES_KEPT = 20000
+# Of a complaint whose end cannot be told.
+TEXT_LINES = 60
 LINES_SHOWN = 12
+# Of so many complaints the whole text is shown; of a guest that has more, the others say the same.
+TEXTS_SHOWN = 5
 
-# What the kernel says when something is wrong with it, most telling first.
+# What a guest has of its own and needs: nothing may be mounted over it.
+GUESTS_OWN = tuple(map(Path, ("/dev/pts", "/proc", "/run/cowbell", "/sys")))
+
+# What the kernel says when nothing more will come of it; kmsg.def has what else may be wrong.
 DEATHS = ("Kernel panic - not syncing",)
-COMPLAINTS = ("Oops: ", "BUG: ", "general protection fault", "Unable to handle kernel",
-              "blocked for more than", "possible circular locking", "possible recursive locking",
-              "inconsistent lock state", "WARNING: ", "KASAN: ", "UBSAN: ", "rcu: INFO: rcu_",
-              "soft lockup", "hard LOCKUP")
+KMSG = Path(__file__).resolve().with_name("kmsg.def")
 
 HELP = """\
 Boots a kernel in QEMU, with KVM where that works and else by software emulation, and runs the
@@ -58,10 +67,13 @@ fs makes in the guest: {dir} and the like in its words mean what they mean there
 K is a version (6.12: the newest of it), a release, a path of a kernel image, IMAGE,MODULES, or a
 built kernel tree; see cowbell kernel. In the command's environment COWBELL_VM is "kvm" or "tcg".
 
-The command's exit status comes back unchanged. 99: the guest died, hung, or did not start; 77: this
-machine cannot run guests, or the kernel lacks what a guest needs; 124: --timeout.
+The command's exit status comes back unchanged. 99: the guest died, or did not come up; 77: this
+machine cannot run guests, or the kernel lacks what a guest needs; 124: the guest, which may have
+hung, was killed as the time of --timeout was over. Without that nobody ends a guest that hangs.
 """
 EXIT_TIMEOUT = 124
+# For -i; with --fs, in the filesystem.
+SHELL = ["/bin/sh", "-c", 'cd "${COWBELL_DIR:-.}" && exec /bin/bash -i']
 
 
 @dataclass
@@ -76,8 +88,9 @@ class Outcome:
     boot_s: float | None
     # Why the guest died, in one line; empty if it did not.
     died: str
-    # Whether it was killed since its time was over.
+    # Whether it was killed since its time was over, or since it did not come up in time.
     timed_out: bool
+    given_up: bool
     # What the kernel complained about, in its words: one text each.
     complaints: list[str]
     # The last lines of its console.
@@ -100,14 +113,20 @@ class Settings:
     accel: str = ""
     # What boots it, of GUESTS.
     runner: str = "qemu"
+    # Whether the command has this process's standard input and output as its terminal.
+    interactive: bool = False
 
 
 class Stream:
-    """Bytes from a port of the guest, between two lines that hold the token of this start."""
+    """Bytes from a port of the guest, between the lines "TOKEN ready" and "TOKEN exit N"."""
+
+    # What follows the token.
+    LONGEST = len(" exit 255\n")
 
     def __init__(self, token: str, sink: Callable[[bytes], None]) -> None:
         """Give what arrives to the sink."""
-        self.mark = token.encode()
+        self.token = token.encode()
+        self.mark = re.compile(rb"%s (?:ready|exit (\d{1,3}))\n" % re.escape(self.token))
         self.sink = sink
         self.data = b""
         self.ready = False
@@ -117,23 +136,23 @@ class Stream:
         """Take in what was read; a mark may come in pieces."""
         self.data += data
         while self.status is None:
-            at = self.data.find(self.mark)
-            if at < 0:
+            found = self.mark.search(self.data)
+            if not found:
                 # All but what may be the beginning of a mark.
-                keep = next((n for n in range(min(len(self.mark) - 1, len(self.data)), 0, -1)
-                             if self.mark.startswith(self.data[-n:])), 0)
+                longest = min(len(self.token) + self.LONGEST, len(self.data))
+                keep = next((n for n in range(longest, 0, -1) if self.may_begin(self.data[-n:])), 0)
                 self.pass_on(len(self.data) - keep)
                 return
-            self.pass_on(at)
-            line, newline, rest = self.data.partition(b"\n")
-            if not newline:
-                return
-            said = line.split()[1:]
-            if said[:1] == [b"ready"]:
+            self.pass_on(found.start())
+            self.data = self.data[len(found[0]):]
+            if found[1] is None:
                 self.ready = True
             else:
-                self.status = int(said[1])
-            self.data = rest
+                self.status = int(found[1])
+
+    def may_begin(self, data: bytes) -> bool:
+        """Whether a mark may begin with this, which holds none."""
+        return self.token.startswith(data) or data.startswith(self.token) and b"\n" not in data
 
     def pass_on(self, count: int) -> None:
         """Give so many bytes away."""
@@ -156,6 +175,8 @@ class Console:
         self.partial = b""
         self.log = log.open("wb") if log else None
         self.died = ""
+        # What the kernel would need to be a guest, and has not got.
+        self.lacks = ""
 
     def feed(self, data: bytes) -> None:
         """Take in what was read."""
@@ -175,6 +196,8 @@ class Console:
             self.died = self.died or without_time(line)
         elif line.startswith("cowbell: cannot "):
             self.died = self.died or f"the guest {line.removeprefix('cowbell: ')}"
+        elif line.startswith("cowbell: lacks "):
+            self.lacks = self.died = line.removeprefix("cowbell: lacks ")
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -187,9 +210,9 @@ class Console:
         """The kernel's warnings, oopses and panics, each with the lines that belong to it."""
         found, last = [], -1
         for number, line in enumerate(self.lines):
-            if number <= last or not is_complaint(line):
+            if number <= last or not is_complaint(without_time(line)):
                 continue
-            last = min(number + 60, len(self.lines) - 1)
+            last = min(number + TEXT_LINES, len(self.lines) - 1)
             for end in range(number + 1, last + 1):
                 if "end trace" in self.lines[end] or "end Kernel panic" in self.lines[end]:
                     last = end
@@ -198,14 +221,24 @@ class Console:
         return found
 
 
-def is_complaint(line: str) -> bool:
-    """Whether the kernel says in a line that something is wrong with it."""
-    return any(word in line for word in (*DEATHS, *COMPLAINTS))
-
-
 def without_time(line: str) -> str:
     """A line of the kernel log without its time stamp and caller."""
     return re.sub(r"^(<\d+>)?(\[[^\]]*\]\s*)+", "", line)
+
+
+@functools.cache
+def bad_lines() -> list[tuple[str, str, bool]]:
+    """The rows of kmsg.def."""
+    rows = re.findall(r'^BAD\("(.*?)", (?:NULL|"(.*?)"), (true|false)\)$', KMSG.read_text(), re.M)
+    return [(first, also, at_start == "true") for first, also, at_start in rows]
+
+
+def is_complaint(line: str) -> bool:
+    """Whether a line without its time says that something is wrong; as kmsg_bad() does."""
+    def matches(first: str, also: str, at_start: bool) -> bool:
+        at = line.find(first)
+        return at >= 0 and not (at_start and at) and also in line[at:]
+    return any(word in line for word in DEATHS) or any(matches(*row) for row in bad_lines())
 
 
 def kvm_verdict() -> Path:
@@ -249,30 +282,32 @@ def command_script(command: Sequence[str], environment: dict[str, str]) -> str:
 
 
 def check_writable(folders: Sequence[Path]) -> list[Path]:
-    """The folders, absolute. Raises UsageError for one that is none or not ours to write to."""
+    """The folders, absolute. Raises UsageError for one that is none or cannot be shared so."""
     found = []
     for folder in folders:
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise UsageError(f"{folder} is no folder that can be written to")
         found.append(folder.resolve())
+        if any(path.is_relative_to(found[-1]) for path in GUESTS_OWN):
+            raise UsageError(f"{folder} cannot be shared: the guest has one of its own")
     return found
 
 
 def guest_files(kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
                 token: str) -> dict[str, str]:
-    """The files that process 1 of the guest goes by; no command: a shell."""
+    """The files that process 1 of the guest goes by."""
     writable = {f"RW_{i}": str(path) for i, path in enumerate(settings.writable)}
     config = kernel.image.parent / f"config-{kernel.release}"
     said = {"TOKEN": token, "MODULES": str(kernel.modules or ""),
             "CONFIG": str(config) if config.exists() else "", **writable,
-            f"RW_{len(writable)}": "", "INTERACTIVE": "" if command else "1",
+            f"RW_{len(writable)}": "", "INTERACTIVE": "1" if settings.interactive else "",
             "TERM": os.environ.get("TERM", "linux")}
     environment = {
         **{name: value for name, value in os.environ.items() if name.startswith("COWBELL_")},
         "COWBELL_STATE": "/run/cowbell-fs", "COWBELL_VM": accel}
     return {
         "settings": "".join(f"{name}={shlex.quote(value)}\n" for name, value in said.items()),
-        "command": command_script(command or ("/bin/bash", "-i"), environment),
+        "command": command_script(command, environment),
         "main": (GUEST / "main").read_text()}
 
 
@@ -340,7 +375,7 @@ class Guest:
     def __init__(self, kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
                  sinks: tuple[Callable[[bytes], None], Callable[[bytes], None]]) -> None:
         """Start QEMU. Raises Unsupported, RunnerError."""
-        self.settings, self.accel = settings, accel
+        self.kernel, self.settings, self.accel = kernel, settings, accel
         token = f"cowbell-{secrets.token_hex(16)}"
         self.streams = [Stream(token, sink) for sink in sinks]
         self.console = Console(settings.log)
@@ -365,9 +400,13 @@ class Guest:
                  "-device", "virtserialport,chardev=out,name=cowbell.out",
                  "-chardev", f"file,id=err,{err}",
                  "-device", "virtserialport,chardev=err,name=cowbell.err"]
-        child = start_qemu(words, (initramfs, *self.writers), stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                           start_new_session=True)
+        nothing = subprocess.DEVNULL
+        if self.settings.interactive:
+            nothing = None
+            words += ["-chardev", "stdio,id=terminal,signal=off",
+                      "-device", "virtconsole,chardev=terminal"]
+        child = start_qemu(words, (initramfs, *self.writers), stdin=nothing, stdout=nothing,
+                           stderr=subprocess.PIPE, start_new_session=True)
         os.close(initramfs)
         self.close_writers()
         return child
@@ -378,26 +417,32 @@ class Guest:
             os.close(self.writers.pop())
 
     def wait(self) -> Outcome:
-        """Pass on what comes until the guest ends, or must be ended. Raises Interrupted."""
-        timed_out = False
+        """Pass on what comes until the guest ends, or must be ended.
+
+        Raises Unsupported for a kernel that cannot be a guest's, Interrupted.
+        """
+        time_over = False
         try:
             with selectors.DefaultSelector() as selector:
                 feeds = (*(stream.feed for stream in self.streams), self.console.feed)
                 for reader, feed in zip(self.readers, feeds):
                     selector.register(reader, selectors.EVENT_READ, feed)
-                timed_out = self.follow(selector)
+                time_over = self.follow(selector)
         finally:
             self.end()
-        return self.outcome(timed_out)
+        if self.console.lacks:
+            raise Unsupported(f"{self.kernel.release} lacks {self.console.lacks}, which a guest "
+                              "needs; it came without modules")
+        return self.outcome(time_over)
 
     def follow(self, selector: selectors.BaseSelector) -> bool:
-        """Read until all pipes are closed; True if the guest's time was over before."""
+        """Read until all pipes are closed; True if one of its times was over before."""
         done_at = None
         while selector.get_map():
             now = time.monotonic()
             wait_s = self.left_s(now, done_at)
             if wait_s <= 0:
-                return done_at is None and self.boot_s is not None
+                return done_at is None
             for key, _ in selector.select(min(wait_s, 1.0)):
                 data = os.read(key.fd, 1 << 16)
                 if data:
@@ -443,8 +488,9 @@ class Guest:
             self.child.kill()
         self.child.wait()
 
-    def outcome(self, timed_out: bool) -> Outcome:
+    def outcome(self, time_over: bool) -> Outcome:
         """What became of it."""
+        timed_out = time_over and self.boot_s is not None
         said = ""
         if self.child.stderr:
             said = self.child.stderr.read().decode(errors="replace").strip()
@@ -460,7 +506,8 @@ class Guest:
             else:
                 died = "the guest ended before the command did"
         return Outcome(status, self.accel, self.boot_s, died, timed_out,
-                       self.console.complaints(), self.console.lines)
+                       time_over and self.boot_s is None, self.console.complaints(),
+                       self.console.lines)
 
 
 class VngGuest(Guest):
@@ -500,10 +547,14 @@ def boot(kernel: Kernel, command: Sequence[str], settings: Settings,
     accel = settings.accel or ("kvm" if kvm_may_work() else "tcg")
     start = GUESTS[settings.runner]
     outcome = start(kernel, command, settings, accel, (out, err)).wait()
-    if outcome.boot_s is None and accel == "kvm" and not settings.accel and not outcome.console:
+    if accel == "tcg" or settings.accel or outcome.boot_s is not None or (
+            outcome.console and not outcome.given_up):
+        return outcome
+    # KVM refused, or had its time; if the same comes up without it, it was the fault of KVM.
+    emulated = start(kernel, command, settings, "tcg", (out, err)).wait()
+    if outcome.given_up and emulated.boot_s is not None:
         remember_no_kvm()
-        outcome = start(kernel, command, settings, "tcg", (out, err)).wait()
-    return outcome
+    return emulated
 
 
 def write_all(descriptor: int) -> Callable[[bytes], None]:
@@ -514,42 +565,55 @@ def write_all(descriptor: int) -> Callable[[bytes], None]:
     return write
 
 
-def interact(kernel: Kernel, settings: Settings) -> int:
-    """A shell in a guest, on this terminal; the exit status."""
-    settings.writable = check_writable(settings.writable)
-    accel = settings.accel or ("kvm" if kvm_may_work() else "tcg")
-    initramfs = open_initramfs(kernel, guest_files(kernel, (), settings, accel, ""))
-    log = str(settings.log or os.devnull).replace(",", ",,")
-    words = [*machine_words(kernel, initramfs, settings, accel),
-             "-chardev", f"file,id=console,path={log}", "-serial", "chardev:console",
-             "-chardev", "stdio,id=terminal,signal=off",
-             "-device", "virtconsole,chardev=terminal"]
-    child = start_qemu(words, (initramfs,))
-    os.close(initramfs)
+@contextlib.contextmanager
+def terminal_kept() -> Iterator[None]:
+    """Leave standard input and output as they were: QEMU changes them, and is often killed."""
+    blocking = [os.get_blocking(descriptor) for descriptor in (0, 1)]
+    modes = termios.tcgetattr(0) if os.isatty(0) else None
     try:
-        return exit_status(child.wait())
+        yield
     finally:
-        child.kill()
-        child.wait()
+        for descriptor in (0, 1):
+            os.set_blocking(descriptor, blocking[descriptor])
+        if modes:
+            termios.tcsetattr(0, termios.TCSANOW, modes)
+
+
+def tell(line: str, more: Sequence[str]) -> None:
+    """Say a line on standard error, and others below it."""
+    for each in (line, *(f"    {below}" for below in more)):
+        complain(NAME, each)
 
 
 def report(outcome: Outcome, log: Path | None) -> int:
-    """Say what was wrong with a guest; the exit status of this command."""
-    for text in outcome.complaints:
-        line = without_time(text.splitlines()[0])
-        # What it died of is told last.
-        if line != outcome.died:
-            complain(NAME, f"the guest's kernel says: {line}")
+    """Say what was wrong with a guest; the exit status of this command.
+
+    Whole texts if there is no log that has them.
+    """
+    last_words = outcome.console[-LINES_SHOWN:]
+    for number, text in enumerate(outcome.complaints):
+        first, *rest = text.splitlines()
+        line = without_time(first)
+        if line == outcome.died:
+            # That is told last.
+            last_words = rest
+        else:
+            tell(f"the guest's kernel says: {line}",
+                 rest if not log and number < TEXTS_SHOWN else ())
     if outcome.timed_out:
         complain(NAME, "the time of --timeout is over; the guest was killed")
         return EXIT_TIMEOUT
     if outcome.status is None:
-        complain(NAME, outcome.died)
-        shown = outcome.console[-LINES_SHOWN:] if not log else []
-        for line in shown:
-            complain(NAME, f"    {line}")
+        tell(outcome.died, () if log else last_words)
         return EXIT_HARNESS
     return outcome.status
+
+
+def memory(text: str) -> int:
+    """Bytes of memory that a guest can do with. Raises UsageError."""
+    if parse_size(text) < LEAST_MEMORY_BYTES:
+        raise UsageError(f"--mem {text}: a guest needs {LEAST_MEMORY_BYTES // MIB}M at least")
+    return parse_size(text)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -568,14 +632,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--smp", metavar="N", type=positive, default=SMP, help=f"CPUs ({SMP})")
     parser.add_argument("--append", metavar="WORDS", default="",
                         help="for the kernel's command line")
-    parser.add_argument("--timeout", metavar="S", type=float,
+    parser.add_argument("--timeout", metavar="S", type=seconds,
                         help="kill the guest so many seconds after the command began")
     parser.add_argument("--log", metavar="FILE", type=Path, help="where the console's text goes")
     parser.add_argument("--accel", choices=("kvm", "tcg"), default="",
                         help="this one (default: kvm if it works)")
     parser.add_argument("--runner", choices=GUESTS, default="qemu",
                         help="what boots the guest (qemu)")
-    parser.add_argument("-i", "--interactive", action="store_true", help="a shell in the guest")
+    parser.add_argument("-i", "--interactive", action="store_true",
+                        help="a shell in the guest, with --fs in the filesystem")
     words = list(argv)
     split = words.index("--") if "--" in words else len(words)
     args = parser.parse_args(words[:split])
@@ -584,6 +649,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UsageError("either a command or -i is needed: cowbell vm --kernel 6.12 -- uname -r")
     if args.interactive and args.runner != "qemu":
         raise UsageError(f"{args.runner} has a shell of its own; -i is for qemu")
+    given = [name for name in ("second", "view", "size") if getattr(args, name)]
+    if given and not args.fs:
+        raise UsageError(f"--{given[0]} belongs to --fs")
+    if args.interactive:
+        args.command = SHELL
     if args.fs:
         find_filesystem(args.fs)
         options = [*(["--second"] if args.second else []), *(["--view"] if args.view else []),
@@ -595,12 +665,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """The command; its exit status."""
     args = parse(argv)
-    settings = Settings(parse_size(args.mem), args.smp, args.append, args.rw, args.timeout,
-                        args.log, args.accel, args.runner)
+    settings = Settings(memory(args.mem), args.smp, args.append, args.rw, args.timeout,
+                        args.log, args.accel, args.runner, args.interactive)
+    # Before anything is fetched.
+    find_busybox()
+    {"qemu": find_qemu, "vng": vng.find_vng}[args.runner]()
     kernel = find_kernel(args.kernel)
-    if args.interactive:
-        return interact(kernel, settings)
-    return report(boot(kernel, args.command, settings, write_all(1), write_all(2)), args.log)
+    with terminal_kept() if args.interactive else contextlib.nullcontext():
+        outcome = boot(kernel, args.command, settings, write_all(1), write_all(2))
+    return report(outcome, args.log)
 
 
 def run() -> None:
