@@ -30,6 +30,8 @@ def complete_results(path: Path, points: Sequence[Point], why: str, kernel_log: 
         also = f" (so did run {', '.join(others)})" if others else ""
         lines.append({**line, "kind": "case", "verdict": "fail", "reason": why + also,
                       "kmsg": list(kernel_log)})
+        # Only announcements have it.
+        lines[-1].pop("timeout_s", None)
     while_running = f" while {' and '.join(names)} ran" if names else ""
     lines += [{"kind": "case", "case": point.name, "strength": point.strength, "verdict": "miss",
                "reason": why + while_running, "seed": seed}
