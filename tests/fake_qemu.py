@@ -39,8 +39,8 @@ def results(kernel, command):
     """The lines that the driver would write, each when it is asked for."""
     seed = 7
     repeat = int(option(command, "--repeat")) if "--repeat" in command else 1
-    yield RUN | {"cowbell": kernel["cowbell"], "kernel": {"release": kernel["release"],
-                                                          "version": "#1", "machine": "x86_64"},
+    yield RUN | {"command": command[command.index("--") + 1:], "cowbell": kernel["cowbell"],
+                 "kernel": {"release": kernel["release"], "version": "#1", "machine": "x86_64"},
                  "seed": seed, "repeat": repeat}
     counts = dict.fromkeys(("fail", "error", "miss", "xpass", "xfail", "pass", "done", "skip"), 0)
     end = {"kind": "end", "counts": counts, "wall_ns": 1}

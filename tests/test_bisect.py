@@ -18,6 +18,7 @@ from cowbell import bisect_search as search, kernels
 from cowbell.bisect_case import judge
 from cowbell.bisect_rounds import chance_of_at_least, rate_at_least, rounds_needed
 from cowbell.bisect_search import UNTOLD, UNTRIED
+from cowbell.guests import POINT_SECONDS
 from cowbell.tools import find_tool
 from run_place import COWBELL, TOP, mounted, wait_for
 
@@ -467,6 +468,14 @@ def test_answers_of_a_step(lab, shows, status, said):
 def test_a_guest_that_does_not_end(lab):
     done = lab.step({"rounds": [[]], "hangs": True}, "--timeout", "0.5")
     assert done.returncode == 125 and "no end after 0.5 s" in done.out
+
+
+def test_a_step_gives_points_the_time_that_other_guests_give_them(lab):
+    done = lab.step(PASS, "--keep", "kept")
+    assert done.returncode == 0
+    command = json.loads(next(lab.top.glob("kept/*/results.jsonl")).read_text().splitlines()[0]
+                         )["command"]
+    assert command[command.index("--timeout") + 1] == str(POINT_SECONDS)
 
 
 def rounds(*verdicts):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Sequence
 
-from . import fs, vm
+from . import vm
+from .driver import driver_command
 from .filesystems import Filesystem
+from .guests import POINT_SECONDS
 from .kernels import Kernel
 from .results import Line, ResultFile, read_results
 from .tools import EXIT_USAGE, RunnerError, Unsupported, UsageError, last_line
@@ -44,21 +46,13 @@ class Trial:
 
     def command(self, results: Path, damage: Path) -> list[str]:
         """The command for the guest. What the case does not need is not made there: boots cost."""
-        options = ["--check-log", str(damage)]
-        run = ["--dedicated", "--dir", "{dir}", "--json", str(results), "--jobs", "1",
-               "--despite-quirks", "--repeat", str(self.rounds)]
-        for need, option, where in (("second_fs", "--second", "--dir2={dir2}"),
-                                    ("view", "--view", "--view={view}")):
-            if need in self.needs:
-                options.append(option)
-                run.append(where)
-        for name in self.filesystem.hooks:
-            run += ["--hook", f"{name}={{{name}}}"]
+        run = ["--jobs", "1", "--timeout", str(POINT_SECONDS), "--despite-quirks",
+               "--repeat", str(self.rounds)]
         run += [] if self.all_rounds else ["--stop-on-fail"]
         run += ["--seed", self.seed] if self.seed else []
         run += ["--budget", self.budget] if self.budget else []
-        return [str(fs.SCRIPT), self.filesystem.name, *options, "--", str(self.driver), "run",
-                *run, self.case]
+        return driver_command(self.driver, self.filesystem, results, *run, self.case,
+                              check_log=damage, needs=self.needs)
 
 
 @dataclass(frozen=True)
