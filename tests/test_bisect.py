@@ -229,7 +229,8 @@ PASS = {"rounds": [[{}]]}
 FAIL = {"rounds": [[{"verdict": "fail", "reason": "seen EXDEV"}]]}
 SKIP = {"rounds": [[{"verdict": "skip", "reason": "no clone"}]]}
 NO_BOOT = {"boots": False, "says": ["Linux", "cowbell: cannot load virtio_pci"]}
-PANIC = PASS | {"panic": 1}
+TWO = {"rounds": [[{}, {"case": f"{CASE}[len=4B]"}]]}
+PANIC = PASS | {"panic": 2}
 
 
 class Lab:
@@ -397,8 +398,8 @@ def test_a_panic_is_a_failure_of_the_case_that_ran(lab):
     assert done.returncode == 0 and "changes between 6.2-1 and 6.3-1" in done.out
     assert "6.3-1  fail  the guest died: Kernel panic - not syncing: sysrq" in done.out
     stored = next(lab.results.rglob("6.3-test.jsonl")).read_text().splitlines()
-    assert json.loads(stored[1])["case"] == POINT and json.loads(stored[1])["verdict"] == "fail"
-    assert "Kernel panic" in json.loads(stored[2])["aborted"]
+    assert json.loads(stored[2])["case"] == POINT and json.loads(stored[2])["verdict"] == "fail"
+    assert "Kernel panic" in json.loads(stored[3])["aborted"]
     lab.boots()
     lab.bisect()
     assert lab.boots() == 0
@@ -452,6 +453,21 @@ def test_bad_input_of_kernels(lab, more, message):
      "cannot tell: 6.1-test: Kernel panic - not syncing: no init"),
     (PANIC, 1, f"bad: 6.1-test: {POINT}: the guest died: Kernel panic"),
     (PASS | {"panic": 0}, 125, "cannot tell: 6.1-test: Kernel panic"),
+    # before any point, between two, after the last, and with nothing left to be written
+    (PASS | {"panic": 1}, 125, "cannot tell: 6.1-test: Kernel panic"),
+    (PASS | {"panic": 3}, 1, "bad: 6.1-test: damaged: the guest died: Kernel panic"),
+    (PASS | {"panic": 4}, 1, "bad: 6.1-test: damaged: the guest died: Kernel panic"),
+    (TWO | {"panic": 3}, 1, "bad: 6.1-test: damaged: the guest died: Kernel panic"),
+    (TWO | {"panic": 4}, 1, f"bad: 6.1-test: {CASE}[len=4B]: the guest died: Kernel panic"),
+    (SKIP | {"panic": 2}, 125, "cannot tell: 6.1-test: Kernel panic"),
+    (FAIL | {"stops": 3}, 1, f"bad: 6.1-test: {POINT}: seen EXDEV"),
+    (PASS | {"torn": "[]\n"}, 125, "cannot tell: 6.1-test: "),
+    # cowbell fs could not unmount or check; the driver crashed
+    (PASS | {"status": 99, "prints": "one\nxfs was not checked: busy\n"}, 125,
+     "cannot tell: 6.1-test: exit status 99: xfs was not checked: busy"),
+    (PASS | {"status": 139}, 125, "cannot tell: 6.1-test: exit status 139"),
+    (FAIL | {"status": 99}, 1, f"bad: 6.1-test: {POINT}: seen EXDEV"),
+    (SKIP | {"status": 77}, 125, "cannot tell: 6.1-test: skipped: no clone"),
     (PASS | {"stops": 1}, 125, "cannot tell: 6.1-test: the guest ended before the command did"),
     (PASS | {"damage": "bad magic\n", "status": 1}, 1, "bad: 6.1-test: damaged: bad magic"),
     ({"rounds": [[{"verdict": "error", "reason": "no space"}]]}, 125, "cannot tell: 6.1-test: "
@@ -468,6 +484,11 @@ def test_answers_of_a_step(lab, shows, status, said):
 def test_a_guest_that_does_not_end(lab):
     done = lab.step({"rounds": [[]], "hangs": True}, "--timeout", "0.5")
     assert done.returncode == 125 and "no end after 0.5 s" in done.out
+    done = lab.step(FAIL | {"hangs": True}, "--timeout", "0.5")
+    assert done.returncode == 1 and "seen EXDEV" in done.out
+    lab.row(FAIL | {"hangs": True}, PASS)
+    done = lab.bisect("--timeout", "5")
+    assert done.returncode == 0 and "changes between 6.1-1 and 6.2-1" in done.out
 
 
 def test_a_step_gives_points_the_time_that_other_guests_give_them(lab):

@@ -130,9 +130,8 @@ def decide(finding: Finding, judge: Judge, rounds: int) -> tuple[int, str]:
         where = f" in round {first} of {rounds}" if rounds > 1 else ""
         return judge.answer(True), f"{line['case']}: {seen}{where}"
     behaviour = finding.behaviour
-    if behaviour and behaviour.verdict == "fail" and not broken(finding.cases) and \
-            not judge.by_value:
-        # No point failed, but the filesystem was damaged.
+    if behaviour and behaviour.verdict == "fail" and not judge.by_value:
+        # No point failed, but the filesystem was damaged, or the kernel died afterwards.
         return judge.answer(True), behaviour.reason
     if not behaviour:
         return CANNOT_TELL, finding.why

@@ -74,6 +74,11 @@ class Point:
     strength: str
     tags: tuple[str, ...]
 
+    @classmethod
+    def of_entry(cls, entry: dict[str, Any]) -> "Point":
+        """One of the list."""
+        return cls(entry["case"], entry.get("strength", ""), tuple(entry.get("tags", ())))
+
     @property
     def case(self) -> str:
         """The name without the place in the cross product."""
@@ -91,8 +96,7 @@ def list_points(driver: Path, *select: str) -> list[Point]:
                           check=False)
     if done.returncode != 0:
         raise UsageError(done.stderr.strip() or f"{driver} list --json failed")
-    return [Point(entry["case"], entry.get("strength", ""), tuple(entry.get("tags", ())))
-            for entry in parse_list(done.stdout)]
+    return [Point.of_entry(entry) for entry in parse_list(done.stdout)]
 
 
 def parse_list(text: str) -> list[dict[str, Any]]:
