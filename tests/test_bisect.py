@@ -322,6 +322,11 @@ def test_uses_what_is_stored(lab):
     assert lab.bisect(case=f"{CASE}[len=4B]").returncode == 0 and lab.boots() == 4
     assert lab.bisect("--rounds", "2").returncode == 0 and lab.boots() == 4
     assert lab.bisect("--rounds", "2").returncode == 0 and lab.boots() == 0
+    # another seed, another budget
+    for more in (["--seed", "5"], ["--budget", "2"], ["--seed", "5", "--budget", "2"]):
+        assert lab.bisect(*more).returncode == 0 and lab.boots() == 4
+        assert lab.bisect(*more).returncode == 0 and lab.boots() == 0
+    assert lab.bisect().returncode == 0 and lab.boots() == 4
     # another cowbell
     for path in lab.results.rglob("*.jsonl"):
         path.write_text(path.read_text().replace(lab.version, "0.0.1"))
@@ -330,6 +335,18 @@ def test_uses_what_is_stored(lab):
     for number, path in enumerate(lab.results.rglob(f"{POINT[-8:-1]}*/*.jsonl")):
         path.write_text("{" if number % 2 else path.read_text().splitlines()[0] + "\n")
     assert lab.bisect().returncode == 0
+
+
+@pytest.mark.parametrize("first", [
+    SKIP, {"rounds": [[{"verdict": "error", "reason": "no space"}]]}, PASS | {"status": 99},
+    PASS | {"stops": 3}, NO_BOOT])
+def test_what_cannot_tell_is_asked_again(lab, first):
+    lab.row(PASS, first, FAIL)
+    done = lab.bisect()
+    assert "on which side of it 6.2-1 belong cannot be told" in done.out
+    lab.kernel("6.2", PASS)
+    done = lab.bisect()
+    assert "changes between 6.2-1 and 6.3-1\n" in done.out and "1 kernels run, 2 stored" in done.out
 
 
 def test_says_that_nothing_changes(lab):
