@@ -642,6 +642,13 @@ def test_a_tree_without_a_kernel_aborts(lab):
     assert done.returncode == 200 and "no kernel was built there" in done.err
 
 
+def test_a_tree_may_be_called_as_a_version_is(lab):
+    lab.kernel("6.1", PASS)
+    (lab.top / "6.1").mkdir()
+    done = lab.run("step", "--case", POINT, "--fs", "xfs", "--tree", "6.1")
+    assert done.returncode == 200 and "/6.1 has no arch" in done.err
+
+
 @pytest.mark.parametrize("verb, status", [("step", 200), ("kernels", 77)])
 @pytest.mark.parametrize("program, message", [
     ("qemu-system-x86_64", "qemu-system-x86_64 is not installed"),

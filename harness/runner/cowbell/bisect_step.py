@@ -232,7 +232,7 @@ def run_step(args: argparse.Namespace, trial: Trial | None, driver: Path) -> int
     judge = Judge(args.good_is)
     if args.build and not build(args.build, args.tree):
         return CANNOT_TELL
-    kernel = find_kernel(args.kernel or str(args.tree))
+    kernel = find_kernel(args.kernel or str(args.tree.absolute()))
     with files_in(args.keep, revision(args.tree, kernel)) as files:
         if trial is None:
             return measure(kernel, args, driver, files)
