@@ -604,7 +604,7 @@ GATE = ["--case", "", "--bench", "extents", "--metric", "clone*"]
 
 @pytest.mark.parametrize("shows, status", [
     ({"status": 0, "prints": "good: clone\n"}, 0), ({"status": 1, "prints": "bad: clone\n"}, 1),
-    ({"status": 125}, 125), ({"status": 200}, 200), ({"status": 77}, 125), ({"status": 99}, 200),
+    ({"status": 125}, 125), ({"status": 200}, 200), ({"status": 77}, 125), ({"status": 99}, 125),
     (NO_BOOT, 125), ({"hangs": True}, 125), ({"status": 1, "damage": "bad\n"}, 125)])
 def test_a_step_that_measures_answers_what_gate_does(lab, shows, status):
     for name in ("g", "b"):

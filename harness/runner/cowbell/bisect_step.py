@@ -18,7 +18,7 @@ from .bisect_case import (MEANING, Files, Finding, Trial, require_room, run_tria
 from .bisect_rounds import CONFIDENCE, rate_at_least, rounds_needed
 from .kernels import Kernel, find_kernel
 from .results import Line
-from .tools import (EXIT_FAILED, EXIT_HARNESS, RunnerError, Unsupported, UsageError, exit_status,
+from .tools import (EXIT_FAILED, RunnerError, Unsupported, UsageError, exit_status,
                     last_line)
 
 GOOD, BAD, CANNOT_TELL, ABORT = 0, 1, 125, 200
@@ -192,9 +192,7 @@ def measure(kernel: Kernel, args: argparse.Namespace, driver: Path, files: Files
     if files.damage.exists():
         print(f"cannot tell: the filesystem was damaged: {last_line(files.damage.read_text())}")
         return CANNOT_TELL
-    if outcome.status == EXIT_HARNESS:
-        raise RunnerError("the harness failed in the guest")
-    # 77: the filesystem cannot be made on this kernel.
+    # 77: the filesystem cannot be made on this kernel; 99: it cannot be unmounted or checked.
     return outcome.status if outcome.status in (GOOD, BAD, ABORT) else CANNOT_TELL
 
 
