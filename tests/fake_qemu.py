@@ -3,10 +3,11 @@
 
 {"says": [...]}: what the console says first. {"boots": false}: nothing more. {"rounds": [[LINE,
 ...], ...]}: what the results of each round hold, the last one again and again; a LINE is what is
-special about a result. {"panic": N}, {"stops": N}: what it does after N lines of results.
+special about a result. {"panic": N}, {"stops": N}: what it does after N lines of results, of which
+the first is that of the run, and the second announces the first point.
 {"status": N}: the command's exit status.
 {"hangs": true}: never ends. {"damage": TEXT}: what fsck says. {"prints": TEXT}: what the command
-prints.
+prints. {"torn": TEXT}: what follows the results.
 """
 
 import json
@@ -39,8 +40,8 @@ def results(kernel, command):
     """The lines that the driver would write, each when it is asked for."""
     seed = 7
     repeat = int(option(command, "--repeat")) if "--repeat" in command else 1
-    yield RUN | {"cowbell": kernel["cowbell"], "kernel": {"release": kernel["release"],
-                                                          "version": "#1", "machine": "x86_64"},
+    yield RUN | {"command": command[command.index("--") + 1:], "cowbell": kernel["cowbell"],
+                 "kernel": {"release": kernel["release"], "version": "#1", "machine": "x86_64"},
                  "seed": seed, "repeat": repeat}
     counts = dict.fromkeys(("fail", "error", "miss", "xpass", "xfail", "pass", "done", "skip"), 0)
     end = {"kind": "end", "counts": counts, "wall_ns": 1}
@@ -48,6 +49,9 @@ def results(kernel, command):
         for line in kernel["rounds"][min(number, len(kernel["rounds"])) - 1]:
             line = {"kind": "case", "case": command[-1], "strength": "must", "verdict": "pass",
                     "seed": seed} | ({"round": number} if repeat > 1 else {}) | line
+            if "--announce" in command and line["verdict"] != "skip":
+                yield {key: line[key] for key in ("case", "strength", "seed", "round")
+                       if key in line} | {"kind": "start", "repeat": "cowbell run"}
             counts[line["verdict"]] += 1
             yield line
             if line["verdict"] == "fail" and "--stop-on-fail" in command:
@@ -76,13 +80,13 @@ def main():
     port["out"].write(kernel.get("prints", "").encode())
     if "rounds" in kernel:
         with open(option(command, "--json"), "w", encoding="utf-8") as file:
-            for number, line in enumerate(results(kernel, command)):
+            for number, line in enumerate((*results(kernel, command), None)):
                 if number == kernel.get("panic", -1):
                     port["console"].write(b"[    1.000000] Kernel panic - not syncing: sysrq\n")
                     return
                 if number == kernel.get("stops", -1):
                     return
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(line) + "\n" if line else kernel.get("torn", ""))
                 file.flush()
     if "damage" in kernel:
         with open(option(command, "--check-log"), "w", encoding="utf-8") as file:

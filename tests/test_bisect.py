@@ -18,6 +18,7 @@ from cowbell import bisect_search as search, kernels
 from cowbell.bisect_case import judge
 from cowbell.bisect_rounds import chance_of_at_least, rate_at_least, rounds_needed
 from cowbell.bisect_search import UNTOLD, UNTRIED
+from cowbell.guests import POINT_SECONDS
 from cowbell.tools import find_tool
 from run_place import COWBELL, TOP, mounted, wait_for
 
@@ -228,7 +229,8 @@ PASS = {"rounds": [[{}]]}
 FAIL = {"rounds": [[{"verdict": "fail", "reason": "seen EXDEV"}]]}
 SKIP = {"rounds": [[{"verdict": "skip", "reason": "no clone"}]]}
 NO_BOOT = {"boots": False, "says": ["Linux", "cowbell: cannot load virtio_pci"]}
-PANIC = PASS | {"panic": 1}
+TWO = {"rounds": [[{}, {"case": f"{CASE}[len=4B]"}]]}
+PANIC = PASS | {"panic": 2}
 
 
 class Lab:
@@ -320,6 +322,11 @@ def test_uses_what_is_stored(lab):
     assert lab.bisect(case=f"{CASE}[len=4B]").returncode == 0 and lab.boots() == 4
     assert lab.bisect("--rounds", "2").returncode == 0 and lab.boots() == 4
     assert lab.bisect("--rounds", "2").returncode == 0 and lab.boots() == 0
+    # another seed, another budget
+    for more in (["--seed", "5"], ["--budget", "2"], ["--seed", "5", "--budget", "2"]):
+        assert lab.bisect(*more).returncode == 0 and lab.boots() == 4
+        assert lab.bisect(*more).returncode == 0 and lab.boots() == 0
+    assert lab.bisect().returncode == 0 and lab.boots() == 4
     # another cowbell
     for path in lab.results.rglob("*.jsonl"):
         path.write_text(path.read_text().replace(lab.version, "0.0.1"))
@@ -328,6 +335,18 @@ def test_uses_what_is_stored(lab):
     for number, path in enumerate(lab.results.rglob(f"{POINT[-8:-1]}*/*.jsonl")):
         path.write_text("{" if number % 2 else path.read_text().splitlines()[0] + "\n")
     assert lab.bisect().returncode == 0
+
+
+@pytest.mark.parametrize("first", [
+    SKIP, {"rounds": [[{"verdict": "error", "reason": "no space"}]]}, PASS | {"status": 99},
+    PASS | {"stops": 3}, NO_BOOT])
+def test_what_cannot_tell_is_asked_again(lab, first):
+    lab.row(PASS, first, FAIL)
+    done = lab.bisect()
+    assert "on which side of it 6.2-1 belong cannot be told" in done.out
+    lab.kernel("6.2", PASS)
+    done = lab.bisect()
+    assert "changes between 6.2-1 and 6.3-1\n" in done.out and "1 kernels run, 2 stored" in done.out
 
 
 def test_says_that_nothing_changes(lab):
@@ -396,8 +415,8 @@ def test_a_panic_is_a_failure_of_the_case_that_ran(lab):
     assert done.returncode == 0 and "changes between 6.2-1 and 6.3-1" in done.out
     assert "6.3-1  fail  the guest died: Kernel panic - not syncing: sysrq" in done.out
     stored = next(lab.results.rglob("6.3-test.jsonl")).read_text().splitlines()
-    assert json.loads(stored[1])["case"] == POINT and json.loads(stored[1])["verdict"] == "fail"
-    assert "Kernel panic" in json.loads(stored[2])["aborted"]
+    assert json.loads(stored[2])["case"] == POINT and json.loads(stored[2])["verdict"] == "fail"
+    assert "Kernel panic" in json.loads(stored[3])["aborted"]
     lab.boots()
     lab.bisect()
     assert lab.boots() == 0
@@ -451,6 +470,21 @@ def test_bad_input_of_kernels(lab, more, message):
      "cannot tell: 6.1-test: Kernel panic - not syncing: no init"),
     (PANIC, 1, f"bad: 6.1-test: {POINT}: the guest died: Kernel panic"),
     (PASS | {"panic": 0}, 125, "cannot tell: 6.1-test: Kernel panic"),
+    # before any point, between two, after the last, and with nothing left to be written
+    (PASS | {"panic": 1}, 125, "cannot tell: 6.1-test: Kernel panic"),
+    (PASS | {"panic": 3}, 1, "bad: 6.1-test: damaged: the guest died: Kernel panic"),
+    (PASS | {"panic": 4}, 1, "bad: 6.1-test: damaged: the guest died: Kernel panic"),
+    (TWO | {"panic": 3}, 1, "bad: 6.1-test: damaged: the guest died: Kernel panic"),
+    (TWO | {"panic": 4}, 1, f"bad: 6.1-test: {CASE}[len=4B]: the guest died: Kernel panic"),
+    (SKIP | {"panic": 2}, 125, "cannot tell: 6.1-test: Kernel panic"),
+    (FAIL | {"stops": 3}, 1, f"bad: 6.1-test: {POINT}: seen EXDEV"),
+    (PASS | {"torn": "[]\n"}, 125, "cannot tell: 6.1-test: "),
+    # cowbell fs could not unmount or check; the driver crashed
+    (PASS | {"status": 99, "prints": "one\nxfs was not checked: busy\n"}, 125,
+     "cannot tell: 6.1-test: exit status 99: xfs was not checked: busy"),
+    (PASS | {"status": 139}, 125, "cannot tell: 6.1-test: exit status 139"),
+    (FAIL | {"status": 99}, 1, f"bad: 6.1-test: {POINT}: seen EXDEV"),
+    (SKIP | {"status": 77}, 125, "cannot tell: 6.1-test: skipped: no clone"),
     (PASS | {"stops": 1}, 125, "cannot tell: 6.1-test: the guest ended before the command did"),
     (PASS | {"damage": "bad magic\n", "status": 1}, 1, "bad: 6.1-test: damaged: bad magic"),
     ({"rounds": [[{"verdict": "error", "reason": "no space"}]]}, 125, "cannot tell: 6.1-test: "
@@ -467,6 +501,19 @@ def test_answers_of_a_step(lab, shows, status, said):
 def test_a_guest_that_does_not_end(lab):
     done = lab.step({"rounds": [[]], "hangs": True}, "--timeout", "0.5")
     assert done.returncode == 125 and "no end after 0.5 s" in done.out
+    done = lab.step(FAIL | {"hangs": True}, "--timeout", "0.5")
+    assert done.returncode == 1 and "seen EXDEV" in done.out
+    lab.row(FAIL | {"hangs": True}, PASS)
+    done = lab.bisect("--timeout", "5")
+    assert done.returncode == 0 and "changes between 6.1-1 and 6.2-1" in done.out
+
+
+def test_a_step_gives_points_the_time_that_other_guests_give_them(lab):
+    done = lab.step(PASS, "--keep", "kept")
+    assert done.returncode == 0
+    command = json.loads(next(lab.top.glob("kept/*/results.jsonl")).read_text().splitlines()[0]
+                         )["command"]
+    assert command[command.index("--timeout") + 1] == str(POINT_SECONDS)
 
 
 def rounds(*verdicts):
@@ -557,7 +604,7 @@ GATE = ["--case", "", "--bench", "extents", "--metric", "clone*"]
 
 @pytest.mark.parametrize("shows, status", [
     ({"status": 0, "prints": "good: clone\n"}, 0), ({"status": 1, "prints": "bad: clone\n"}, 1),
-    ({"status": 125}, 125), ({"status": 200}, 200), ({"status": 77}, 125), ({"status": 99}, 200),
+    ({"status": 125}, 125), ({"status": 200}, 200), ({"status": 77}, 125), ({"status": 99}, 125),
     (NO_BOOT, 125), ({"hangs": True}, 125), ({"status": 1, "damage": "bad\n"}, 125)])
 def test_a_step_that_measures_answers_what_gate_does(lab, shows, status):
     for name in ("g", "b"):
@@ -593,6 +640,13 @@ def test_bad_input_aborts_a_bisection(lab, more, message):
 def test_a_tree_without_a_kernel_aborts(lab):
     done = lab.run("step", "--case", POINT, "--fs", "xfs", "--build", "true")
     assert done.returncode == 200 and "no kernel was built there" in done.err
+
+
+def test_a_tree_may_be_called_as_a_version_is(lab):
+    lab.kernel("6.1", PASS)
+    (lab.top / "6.1").mkdir()
+    done = lab.run("step", "--case", POINT, "--fs", "xfs", "--tree", "6.1")
+    assert done.returncode == 200 and "/6.1 has no arch" in done.err
 
 
 @pytest.mark.parametrize("verb, status", [("step", 200), ("kernels", 77)])

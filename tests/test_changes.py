@@ -94,6 +94,19 @@ def test_counts_and_timings_are_no_behaviour(key, old, new, told, tmp_path):
     assert changes.is_behaviour(key, new) is told
 
 
+@pytest.mark.parametrize("key, value, cell", [
+    ("extra", "yes", "yes"), ("extra", "ok", "ok"), ("extra_ns", 5, None),
+    ("sharing_blocks", {"shared": 2}, "shared 2")])
+@pytest.mark.parametrize("verdict", ["done", "fail", "skip", "miss", None])
+def test_an_observation_that_only_one_kernel_shows(key, value, cell, verdict, tmp_path):
+    shows = point("a/b", "done", observed={"what": "ok", key: value})
+    quiet = [point("a/b", verdict, observed={"what": "ok"})] if verdict else []
+    told = found(write(tmp_path, OLD, shows), write(tmp_path, NEW, point("a/c"), *quiet))["xfs"]
+    # Where it failed it was over before it came to that.
+    assert [row[2:] for row in told if "-" in row] == \
+        ([(cell, "-")] if cell and verdict == "done" else [])
+
+
 def test_an_answer_that_was_left_out_as_success_is_no_change(tmp_path):
     # Where one step fails the driver tells the answers of the others as well.
     old = point("a/b", "xfail", answers={"steps[0] copy_range": "12288", "steps[1] clone": "EIO"},

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Sequence
 
-from . import fs, vm
+from . import vm
+from .completion import complete_results
+from .driver import Point, driver_command
 from .filesystems import Filesystem
+from .guests import POINT_SECONDS
 from .kernels import Kernel
-from .results import Line, ResultFile, read_results
-from .tools import EXIT_USAGE, RunnerError, Unsupported, UsageError, last_line
+from .results import Line, find_started, lines_of, read_results
+from .tools import (EXIT_FAILED, EXIT_SKIPPED, EXIT_USAGE, RunnerError, Unsupported, UsageError,
+                    last_line)
 
 # What a verdict says of the filesystem, whatever a quirk expected of it; the others say nothing.
 MEANING = {"fail": "fail", "xfail": "fail", "pass": "pass", "xpass": "pass", "done": "done"}
+# Of the command in the guest, if the results tell all.
+ANSWERS = (0, EXIT_FAILED, EXIT_SKIPPED)
 # With so little room on a disk, it was that that made something fail.
 ROOM_BYTES = 1 << 20
 # Measured, so never the same twice.
@@ -31,7 +37,7 @@ class Trial:
     # A case, or one of its points.
     case: str
     # The points that it names, and what they need.
-    points: tuple[str, ...]
+    points: tuple[Point, ...]
     needs: frozenset[str] = frozenset()
     # How often.
     rounds: int = 1
@@ -44,21 +50,13 @@ class Trial:
 
     def command(self, results: Path, damage: Path) -> list[str]:
         """The command for the guest. What the case does not need is not made there: boots cost."""
-        options = ["--check-log", str(damage)]
-        run = ["--dedicated", "--dir", "{dir}", "--json", str(results), "--jobs", "1",
-               "--despite-quirks", "--repeat", str(self.rounds)]
-        for need, option, where in (("second_fs", "--second", "--dir2={dir2}"),
-                                    ("view", "--view", "--view={view}")):
-            if need in self.needs:
-                options.append(option)
-                run.append(where)
-        for name in self.filesystem.hooks:
-            run += ["--hook", f"{name}={{{name}}}"]
+        run = ["--jobs", "1", "--announce", "--timeout", str(POINT_SECONDS), "--despite-quirks",
+               "--repeat", str(self.rounds)]
         run += [] if self.all_rounds else ["--stop-on-fail"]
         run += ["--seed", self.seed] if self.seed else []
         run += ["--budget", self.budget] if self.budget else []
-        return [str(fs.SCRIPT), self.filesystem.name, *options, "--", str(self.driver), "run",
-                *run, self.case]
+        return driver_command(self.driver, self.filesystem, results, *run, self.case,
+                              check_log=damage, needs=self.needs)
 
 
 @dataclass(frozen=True)
@@ -91,15 +89,13 @@ class Finding:
     why: str = ""
     # The results, if there are any.
     cases: Sequence[Line] = ()
-    # Whether the case began to run.
-    began: bool = False
 
     def text(self) -> str:
         """In one line."""
         return self.behaviour.text() if self.behaviour else f"cannot tell: {self.why}"
 
 
-def find_case(driver: Path, case: str) -> tuple[tuple[str, ...], frozenset[str], Path]:
+def find_case(driver: Path, case: str) -> tuple[tuple[Point, ...], frozenset[str], Path]:
     """The points of a case, all that they need, and its file. Raises UsageError without any."""
     done = subprocess.run((driver, "list", "--json", case), capture_output=True, text=True,
                           check=False)
@@ -107,7 +103,7 @@ def find_case(driver: Path, case: str) -> tuple[tuple[str, ...], frozenset[str],
         said = last_line(done.stderr) or f"{driver} list: exit status {done.returncode}"
         raise UsageError(said.removeprefix("cowbell: "))
     entries = [json.loads(line) for line in done.stdout.splitlines()]
-    return (tuple(entry["case"] for entry in entries),
+    return (tuple(Point.of_entry(entry) for entry in entries),
             frozenset(need for entry in entries for need in entry["needs"]),
             Path(entries[0]["file"]))
 
@@ -160,45 +156,19 @@ def judge(lines: Sequence[Line], observe: str = "", damage: str = "") -> Finding
     if damage and verdict != "fail":
         verdict, reason = "fail", f"damaged: {last_line(damage)}"
     if verdict in ("error", "miss"):
-        return Finding(None, f"{verdict}: {reason}", lines, True)
+        return Finding(None, f"{verdict}: {reason}", lines)
     skipped = [line for line in lines if line["verdict"] == "skip"]
     if verdict == "skip":
-        return Finding(None, f"skipped: {skip_reasons(skipped)}", lines, True)
+        return Finding(None, f"skipped: {skip_reasons(skipped)}", lines)
     values, telling = collect(lines, observe)
     if observe and not telling and verdict != "fail":
-        return Finding(None, f"nothing observed is called {observe}", lines, True)
+        return Finding(None, f"nothing observed is called {observe}", lines)
     flat = {name: " or ".join(sorted(seen)) for name, seen in sorted(values.items())}
     shown = [f"{name} {value}" for name, value in flat.items() if name in telling]
     if not observe:
         shown += [f"{line['case']} skipped" for line in skipped if line["strength"] == "observe"]
     return Finding(Behaviour(verdict, reason, tuple(flat.items()), (verdict, *shown),
-                             len(skipped)), "", lines, True)
-
-
-def death_lines(results: ResultFile, points: Sequence[str], why: str) -> list[Line]:
-    """The lines that a driver could not write since its guest had died: why, and what is missing.
-
-    The first point without a result is the one that ran.
-    """
-    done = {line["case"] for line in results.cases}
-    missing = [point for point in points if point not in done] or [points[-1]]
-    lines = []
-    for point in missing:
-        verdict, reason = ("miss", "the guest had died") if lines else ("fail", why)
-        lines.append({"kind": "case", "case": point, "strength": "must", "verdict": verdict,
-                      "reason": reason, "seed": results.run["seed"]})
-    results.cases += lines
-    return [*lines, {"kind": "end", "counts": results.counts(), "wall_ns": 0, "aborted": why}]
-
-
-def add_death(path: Path, points: Sequence[str], why: str) -> None:
-    """Complete the result file of a guest that died."""
-    results = read_results(path)
-    text = path.read_text(encoding="utf-8", errors="replace")
-    # What is only half there is no line.
-    whole = text[:text.rfind("\n") + 1]
-    lines = death_lines(results, points, why)
-    path.write_text(whole + "".join(f"{json.dumps(line)}\n" for line in lines))
+                             len(skipped)), "", lines)
 
 
 @dataclass(frozen=True)
@@ -234,15 +204,26 @@ def require_room(folder: Path) -> None:
         raise RunnerError(f"the disk of {folder} is full")
 
 
-def read_finding(path: Path, observe: str, damage: Path) -> Finding:
-    """What a result file says. Raises UsageError for one that is none."""
-    results = read_results(path)
+def read_finding(path: Path, observe: str, damage: Path, fault: str = "") -> Finding:
+    """What a result file says; `fault` is what else went wrong."""
+    try:
+        results = read_results(path)
+    except UsageError as error:
+        return Finding(None, fault or str(error))
     finding = judge(results.cases, observe, damage.read_text() if damage.exists() else "")
     # A failure decides, whatever ended the run after it.
     failed = finding.behaviour and finding.behaviour.verdict == "fail"
-    if results.flaw() and not failed:
-        return Finding(None, results.flaw(), results.cases, True)
-    return finding
+    why = fault or results.flaw()
+    return Finding(None, why, results.cases) if why and not failed else finding
+
+
+def note_death(files: Files, points: Sequence[Point], outcome: vm.Outcome) -> None:
+    """Complete what a guest has left that died when points had begun to run."""
+    why = f"the guest died: {outcome.died}"
+    if not find_started(lines_of(files.results)):
+        # Of what a point had left: as bad as what fsck finds.
+        files.damage.write_text(f"{why}\n")
+    complete_results(files.results, points, why, "\n".join(outcome.complaints).splitlines())
 
 
 def run_trial(kernel: Kernel, trial: Trial, files: Files, observe: str = "") -> Finding:
@@ -261,16 +242,19 @@ def run_trial(kernel: Kernel, trial: Trial, files: Files, observe: str = "") -> 
             return Finding(None, str(error))
     require_room(files.folder)
     said = last_line(files.output.read_text(errors="replace"))
-    began = files.results.exists() and files.results.stat().st_size > 0
-    if outcome.timed_out:
-        return Finding(None, f"no end after {trial.timeout_s:g} s", began=began)
-    panicked = any(death in outcome.died for death in vm.DEATHS)
-    if outcome.status is None and not (began and panicked):
-        return Finding(None, outcome.died, began=began)
-    if outcome.status is None:
-        add_death(files.results, trial.points, f"the guest died: {outcome.died}")
-    elif not began:
-        if outcome.status == EXIT_USAGE:
-            raise RunnerError(f"in the guest: {said}")
-        return Finding(None, f"no results, exit status {outcome.status}: {said}")
-    return read_finding(files.results, observe, files.damage)
+    lines = lines_of(files.results)
+    began = any(line["kind"] == "start" for line in lines)
+    fault = ""
+    if began and any(death in outcome.died for death in vm.DEATHS):
+        note_death(files, trial.points, outcome)
+    elif outcome.timed_out:
+        fault = f"no end after {trial.timeout_s:g} s"
+    elif outcome.status is None:
+        fault = outcome.died
+    elif outcome.status not in ANSWERS or not lines:
+        fault = f"exit status {outcome.status}: {said}"
+    if lines:
+        return read_finding(files.results, observe, files.damage, fault)
+    if outcome.status == EXIT_USAGE:
+        raise RunnerError(f"in the guest: {said}")
+    return Finding(None, f"no results, {fault}" if outcome.status is not None else fault)

@@ -15,7 +15,7 @@ from typing import Hashable, Sequence
 from . import bisect_search as search
 from .bisect_case import Behaviour, Files, Finding, Trial, read_finding, run_trial
 from .kernels import Entry, Kernel, available, choose, find_kernel
-from .results import file_name, read_results
+from .results import file_name, option_value, read_results
 from .tools import EXIT_FAILED, EXIT_SKIPPED, RunnerError, UsageError, last_line, words
 
 DIRTY = "-dirty"
@@ -94,12 +94,14 @@ class Store:
         if one.built or not path.exists() or path.stat().st_mtime < self.since:
             return None
         try:
-            results = read_results(path)
-            run = results.run
+            run = read_results(path).run
+            given = [option_value(run["command"], option) for option in ("--seed", "--budget")]
             if run["cowbell"] != self.version or run["kernel"]["release"] != one.release or \
-                    run["repeat"] < self.trial.rounds or results.end is None:
+                    run["repeat"] < self.trial.rounds or \
+                    given != [self.trial.seed, self.trial.budget]:
                 return None
-            return read_finding(path, observe, self.damage(one.release))
+            finding = read_finding(path, observe, self.damage(one.release))
+            return finding if finding.behaviour else None
         except (RunnerError, KeyError, TypeError):
             return None
 
@@ -166,7 +168,8 @@ class Row:
         with tempfile.TemporaryDirectory(prefix="cowbell-bisect-") as folder:
             files = Files(Path(folder))
             finding = run_trial(kernel, self.store.trial, files, self.args.observe)
-            if finding.cases:
+            # What cannot tell today may tell tomorrow.
+            if finding.behaviour:
                 self.store.keep(self.candidates[place].release, files)
         self.findings[place] = finding
         self.ran += 1

@@ -18,7 +18,7 @@ from .bisect_case import (MEANING, Files, Finding, Trial, require_room, run_tria
 from .bisect_rounds import CONFIDENCE, rate_at_least, rounds_needed
 from .kernels import Kernel, find_kernel
 from .results import Line
-from .tools import (EXIT_FAILED, EXIT_HARNESS, RunnerError, Unsupported, UsageError, exit_status,
+from .tools import (EXIT_FAILED, RunnerError, Unsupported, UsageError, exit_status,
                     last_line)
 
 GOOD, BAD, CANNOT_TELL, ABORT = 0, 1, 125, 200
@@ -130,9 +130,8 @@ def decide(finding: Finding, judge: Judge, rounds: int) -> tuple[int, str]:
         where = f" in round {first} of {rounds}" if rounds > 1 else ""
         return judge.answer(True), f"{line['case']}: {seen}{where}"
     behaviour = finding.behaviour
-    if behaviour and behaviour.verdict == "fail" and not broken(finding.cases) and \
-            not judge.by_value:
-        # No point failed, but the filesystem was damaged.
+    if behaviour and behaviour.verdict == "fail" and not judge.by_value:
+        # No point failed, but the filesystem was damaged, or the kernel died afterwards.
         return judge.answer(True), behaviour.reason
     if not behaviour:
         return CANNOT_TELL, finding.why
@@ -193,9 +192,7 @@ def measure(kernel: Kernel, args: argparse.Namespace, driver: Path, files: Files
     if files.damage.exists():
         print(f"cannot tell: the filesystem was damaged: {last_line(files.damage.read_text())}")
         return CANNOT_TELL
-    if outcome.status == EXIT_HARNESS:
-        raise RunnerError("the harness failed in the guest")
-    # 77: the filesystem cannot be made on this kernel.
+    # 77: the filesystem cannot be made on this kernel; 99: it cannot be unmounted or checked.
     return outcome.status if outcome.status in (GOOD, BAD, ABORT) else CANNOT_TELL
 
 
@@ -233,7 +230,7 @@ def run_step(args: argparse.Namespace, trial: Trial | None, driver: Path) -> int
     judge = Judge(args.good_is)
     if args.build and not build(args.build, args.tree):
         return CANNOT_TELL
-    kernel = find_kernel(args.kernel or str(args.tree))
+    kernel = find_kernel(args.kernel or str(args.tree.absolute()))
     with files_in(args.keep, revision(args.tree, kernel)) as files:
         if trial is None:
             return measure(kernel, args, driver, files)

@@ -2,7 +2,8 @@
 """cowbell changes: what behaves otherwise from one kernel to the next, from result files.
 
 Of each filesystem that was run on several kernels: every verdict, every answer of a call and every
-observation that differs. What is a matter of time and chance is left out by its name: see NOISE.
+observation that differs, or that a kernel does not show although it has passed the case. What is a
+matter of time and chance is left out by its name: see NOISE.
 """
 
 import argparse
@@ -74,6 +75,15 @@ def add_verdicts(gathered: profile.Profile, files: Sequence[ResultFile]) -> None
     profile.fill_gaps(gathered)
 
 
+def count_silence(gathered: profile.Profile) -> None:
+    """Have it count where a kernel does not show what another does, and has passed the case."""
+    for question, facts in gathered.facts.items():
+        for fact in facts.values():
+            # Of all else that is not there the notes say why.
+            if question.case and fact.text() == "-" and not fact.notes:
+                fact.skipped = False
+
+
 def notes_of(line: Line) -> list[str]:
     """Why a verdict is what it is."""
     if line["verdict"] in profile.RED:
@@ -85,7 +95,7 @@ def is_change(row: profile.Row) -> bool:
     """Whether cells differ, other than by an answer that the driver left out as plain success."""
     cells = {cell for cell in row.cells if cell != "-" and not cell.startswith("(")}
     plain = "ok" in cells and all(profile.PLAIN.fullmatch(cell) for cell in cells)
-    return row.differs and not plain
+    return row.differs and not (plain and len(cells) > 1)
 
 
 def shown(row: profile.Row, heading: str) -> profile.Row:
@@ -98,6 +108,7 @@ def shown(row: profile.Row, heading: str) -> profile.Row:
 def changes_of(name: str, files: Sequence[ResultFile]) -> Changes:
     """What changed in one filesystem between its files, one for each kernel. Raises UsageError."""
     gathered = profile.gather(files)
+    count_silence(gathered)
     add_verdicts(gathered, files)
     rows = [row for row in profile.rows(gathered, [profile.unit_bytes(file) for file in files])
             if is_change(row)]

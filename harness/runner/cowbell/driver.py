@@ -8,7 +8,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Sequence
+from typing import IO, Any, Container, Sequence
 
 from . import fs, kernel
 from .filesystems import Filesystem
@@ -33,14 +33,22 @@ def find_driver(given: str | None) -> Path:
     return path
 
 
+# What cases may need of cowbell fs: its option, and the driver's for what comes of it.
+PLACES = {"second_fs": ("--second", "--dir2", "{dir2}"), "view": ("--view", "--view", "{view}")}
+
+
 def driver_command(driver: Path, filesystem: Filesystem, results: Path, *more: str,
-                   check_log: Path | None = None) -> list[str]:
-    """The command that makes two filesystems and runs the driver on them, results into a file."""
+                   check_log: Path | None = None, needs: Container[str] = PLACES) -> list[str]:
+    """The command that makes filesystems and runs the driver on them, results into a file.
+
+    What is not in `needs` is not made.
+    """
+    places = [words for need, words in PLACES.items() if need in needs]
     log = ["--check-log", str(check_log)] if check_log else []
     hook = [word for name in filesystem.hooks for word in ("--hook", f"{name}={{{name}}}")]
-    return [str(fs.SCRIPT), filesystem.name, "--second", "--view", *log, "--",
-            str(driver), "run", "--dedicated", "--dir", "{dir}", "--dir2", "{dir2}", "--view",
-            "{view}", *hook, "--json", str(results), *more]
+    return [str(fs.SCRIPT), filesystem.name, *(option for option, *_ in places), *log, "--",
+            str(driver), "run", "--dedicated", "--dir", "{dir}",
+            *(word for _, *words in places for word in words), *hook, "--json", str(results), *more]
 
 
 def start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -66,6 +74,11 @@ class Point:
     strength: str
     tags: tuple[str, ...]
 
+    @classmethod
+    def of_entry(cls, entry: dict[str, Any]) -> "Point":
+        """One of the list."""
+        return cls(entry["case"], entry.get("strength", ""), tuple(entry.get("tags", ())))
+
     @property
     def case(self) -> str:
         """The name without the place in the cross product."""
@@ -83,8 +96,7 @@ def list_points(driver: Path, *select: str) -> list[Point]:
                           check=False)
     if done.returncode != 0:
         raise UsageError(done.stderr.strip() or f"{driver} list --json failed")
-    return [Point(entry["case"], entry.get("strength", ""), tuple(entry.get("tags", ())))
-            for entry in parse_list(done.stdout)]
+    return [Point.of_entry(entry) for entry in parse_list(done.stdout)]
 
 
 def parse_list(text: str) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ of this machine as they come, so that they are there however the guest ends. If 
 a fail, what had not run is a miss, and the filesystems that are left get a guest of their own.
 """
 
-import json
 import os
 import shlex
 import signal
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Iterable, Sequence
 
 from . import vm
+from .completion import complete_results
 from .driver import Point, driver_command, start
 from .filesystems import Filesystem
 from .kernels import Kernel, find_kernel, is_path
-from .results import VERDICTS, Line, file_name, find_started, parse_line
+from .results import file_name, find_started, lines_of
 from .tools import (EXIT_HARNESS, EXIT_SKIPPED, Unsupported, exit_status, last_line,
                     lock_folder)
 
@@ -207,47 +207,10 @@ def console_lines(path: Path) -> list[str]:
     return [vm.without_time(line) for line in console.lines]
 
 
-def lines_of(path: Path) -> list[Line]:
-    """The whole lines of a result file that need not be whole, nor be there."""
-    data = path.read_bytes() if path.exists() else b""
-    return [parse_line(line.decode(errors="replace"))
-            for line in data[:data.rfind(b"\n") + 1].splitlines()]
-
-
 def complete(job: Job, kernel_log: Sequence[str]) -> None:
-    """Add to a result file what its driver cannot write any more: fail, miss, and an end.
-
-    A file that has its end stays as it is, and so does one without its first line, which says
-    nothing of where it is from.
-    """
-    lines = lines_of(job.results)
-    if not lines or lines[-1]["kind"] == "end":
-        return
-    seed = lines[0].get("seed", 0)
-    running = find_started(lines)
-    names = [line["case"] for line in running]
-    done = {line["case"] for line in lines if line["kind"] in ("case", "start")}
-    for line in running:
-        others = [name for name in names if name != line["case"]]
-        also = f" (so did run {', '.join(others)})" if others else ""
-        lines.append({**line, "kind": "case", "verdict": "fail", "reason": job.why + also,
-                      "kmsg": list(kernel_log[:KMSG_LINES])})
-    while_running = f" while {' and '.join(names)} ran" if names else ""
-    lines += [{"kind": "case", "case": point.name, "strength": point.strength, "verdict": "miss",
-               "reason": job.why + while_running, "seed": seed}
-              for point in job.points if point.name not in done]
-    counts = dict.fromkeys(VERDICTS, 0)
-    for line in lines:
-        if line["kind"] == "case":
-            counts[line["verdict"]] += 1
+    """Add to a result file what its driver cannot write any more."""
     wall_ns = int((time.monotonic() - (job.began or time.monotonic())) * 1e9)
-    lines.append({"kind": "end", "counts": counts, "wall_ns": wall_ns, "aborted": job.why})
-    # Who follows the file has read whole lines only.
-    whole = job.results.read_bytes()
-    whole = whole[:whole.rfind(b"\n") + 1]
-    added = lines[whole.count(b"\n"):]
-    job.results.write_bytes(whole + "".join(
-        json.dumps(line, separators=(",", ":")) + "\n" for line in added).encode())
+    complete_results(job.results, job.points, job.why, kernel_log[:KMSG_LINES], wall_ns)
 
 
 class Guests:

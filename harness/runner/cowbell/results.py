@@ -243,6 +243,26 @@ def read_results(path: Path) -> ResultFile:
     return results
 
 
+def whole_lines(data: bytes) -> tuple[list[Line], int]:
+    """The lines at the start of a result file that need not be whole, and their bytes.
+
+    One that is cut short or none at all ends them: whoever wrote it was dying.
+    """
+    lines, length = [], 0
+    for text in data[:data.rfind(b"\n") + 1].splitlines(keepends=True):
+        try:
+            lines.append(parse_line(text.decode(errors="replace")))
+        except ValueError:
+            break
+        length += len(text)
+    return lines, length
+
+
+def lines_of(path: Path) -> list[Line]:
+    """The same of a file that need not be there."""
+    return whole_lines(path.read_bytes())[0] if path.exists() else []
+
+
 class Follower:
     """Reads a result file while it grows."""
 
@@ -252,13 +272,12 @@ class Follower:
         self.offset = 0
 
     def new_lines(self) -> list[Line]:
-        """The whole lines that came since the last call. Raises ValueError for what is none."""
+        """The whole lines that came since the last call."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
-                data = file.read()
+                lines, length = whole_lines(file.read())
         except FileNotFoundError:
             return []
-        whole = data[:data.rfind(b"\n") + 1]
-        self.offset += len(whole)
-        return [parse_line(line.decode(errors="replace")) for line in whole.splitlines()]
+        self.offset += length
+        return lines
