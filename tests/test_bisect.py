@@ -480,7 +480,8 @@ def test_bad_input_of_kernels(lab, more, message):
     (FAIL | {"stops": 3}, 1, f"bad: 6.1-test: {POINT}: seen EXDEV"),
     (PASS | {"torn": "[]\n"}, 125, "cannot tell: 6.1-test: "),
     # cowbell fs could not unmount or check; the driver crashed
-    (PASS | {"status": 99, "prints": "one\nxfs was not checked: busy\n"}, 125,
+    (PASS | {"status": 99, "prints": "one\nxfs was not checked: busy\n",
+             "damage": "xfs was not checked: busy\n"}, 125,
      "cannot tell: 6.1-test: exit status 99: xfs was not checked: busy"),
     (PASS | {"status": 139}, 125, "cannot tell: 6.1-test: exit status 139"),
     (FAIL | {"status": 99}, 1, f"bad: 6.1-test: {POINT}: seen EXDEV"),

@@ -210,7 +210,9 @@ def read_finding(path: Path, observe: str, damage: Path, fault: str = "") -> Fin
         results = read_results(path)
     except UsageError as error:
         return Finding(None, fault or str(error))
-    finding = judge(results.cases, observe, damage.read_text() if damage.exists() else "")
+    # Where something else went wrong, it may only say that the filesystem was not checked.
+    damaged = damage.exists() and not fault
+    finding = judge(results.cases, observe, damage.read_text() if damaged else "")
     # A failure decides, whatever ended the run after it.
     failed = finding.behaviour and finding.behaviour.verdict == "fail"
     why = fault or results.flaw()
