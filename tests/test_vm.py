@@ -545,7 +545,7 @@ def test_vng_exit_status_streams_and_files(fake, tmp_path, monkeypatch):
     said = (tmp_path / "said").read_text()
     for part in ("TOKEN=cowbell-T\n", f"RW_0={tmp_path}\n",
                  "busybox\ncommand\nmain\nsettings\n", "--disable-kvm", "--cpus 3",
-                 "--memory 1024M", "--append no_timer_check tsc=reliable more=1",
+                 "--memory 1024M", " more=1 ", "--append no_timer_check tsc=reliable ",
                  f"path={tmp_path},mount_tag=rw0"):
         assert part in said
     assert not list(tmp_path.glob("cowbell-vng-*"))
