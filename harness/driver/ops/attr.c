@@ -261,15 +261,15 @@ static void setxattr_run(struct world *w, const void *args, struct op_result *r)
 	const struct xattr_args *a = args;
 	const char *name = xattr_name(a), *value = a->value ? a->value : "";
 	size_t size = strlen(value);
-	uint8_t blob[CAPS_BLOB_SIZE];
+	uint8_t caps[CAPS_BLOB_SIZE];
 	const void *bytes = value;
 
 	if (!xattr_good(w, a, r))
 		return;
 	if (a->caps) {
-		caps_blob(blob);
-		bytes = blob;
-		size = sizeof(blob);
+		caps_blob(caps);
+		bytes = caps;
+		size = sizeof(caps);
 	}
 	if (subject_by_fd(w))
 		RESULT(r, fsetxattr(world_fd(w, a->on.fd), name, bytes, size, 0));
@@ -321,11 +321,25 @@ const struct op op_removexattr = {
 
 struct getxattr_expects {
 	bool present;
+	const char *value;
 };
+
+/* Bits of more_set, by the table's order. */
+enum { XATTR_HAS_PRESENT = 1 << 0, XATTR_HAS_VALUE = 1 << 1 };
 
 static const struct argspec getxattr_expects[] = {
 	ARG(BOOL, struct getxattr_expects, present, .doc = "there is such an attribute"),
+	ARG(TEXT, struct getxattr_expects, value, .doc = "and this is its value"),
 	ARG_END,
+};
+
+#define XATTR_SHOWN 4096
+
+/* struct xattr_answer - what there is, or that there is none */
+struct xattr_answer {
+	bool present;
+	size_t size;
+	char value[XATTR_SHOWN];
 };
 
 /* That there is none is an answer, not an error. */
@@ -333,16 +347,17 @@ static void getxattr_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct xattr_args *a = args;
 	const char *name = xattr_name(a);
-	bool *present = arena_alloc(w->arena, sizeof(*present));
+	struct xattr_answer *x = arena_alloc(w->arena, sizeof(*x));
 
-	r->data = present;
+	r->data = x;
 	if (!xattr_good(w, a, r))
 		return;
 	if (subject_by_fd(w))
-		RESULT(r, fgetxattr(world_fd(w, a->on.fd), name, NULL, 0));
+		RESULT(r, fgetxattr(world_fd(w, a->on.fd), name, x->value, sizeof(x->value)));
 	else
-		RESULT(r, lgetxattr(subject_path(w, &a->on), name, NULL, 0));
-	*present = !r->err;
+		RESULT(r, lgetxattr(subject_path(w, &a->on), name, x->value, sizeof(x->value)));
+	x->present = !r->err;
+	x->size = r->err ? 0 : (size_t)r->ret;
 	if (r->err == ENODATA) {
 		r->ret = 0;
 		r->err = 0;
@@ -354,12 +369,19 @@ static void getxattr_check(struct world *w, const void *args, const struct expec
 			   const struct op_result *r)
 {
 	const struct getxattr_expects *want = e->more;
-	const bool present = *(const bool *)r->data;
+	const struct xattr_answer *x = r->data;
+	bool good = true;
 
 	(void)args;
+	if (e->more_set & XATTR_HAS_PRESENT)
+		good = x->present == want->present;
+	if (e->more_set & XATTR_HAS_VALUE)
+		good = good && x->size == strlen(want->value) &&
+		       !memcmp(x->value, want->value, x->size);
 	w->checked.attributes++;
-	if (present != want->present)
-		world_fail(w, e->text, "%s", present ? "present" : "absent");
+	if (!good)
+		world_fail(w, e->text, x->present ? "present: \"%.*s\"" : "absent", (int)x->size,
+			   x->value);
 }
 
 const struct op op_getxattr = {
