@@ -327,5 +327,8 @@ const struct mutant reflink_mutants[] = {
 	WRONG(PERM, ACCES),
 	WRONG(ACCES, PERM),
 	WRONG(XDEV, INVAL),
+	WRONG(NOENT, ACCES),
+	WRONG(NOTDIR, INVAL),
+	WRONG(FAULT, INVAL),
 	MUTANTS_END,
 };
