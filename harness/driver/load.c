@@ -172,6 +172,13 @@ static const struct need_use *need_have(const struct point *p, int need, const c
 	return NULL;
 }
 
+bool load_lacks(const struct loader *l, int need)
+{
+	const struct need_use *have = need_have(l->p, need, NULL);
+
+	return have && have->negated;
+}
+
 bool load_need(struct loader *l, const struct at *at, int need, bool negated, const char *param)
 {
 	const struct need_use *have = need_have(l->p, need, param);

@@ -217,4 +217,7 @@ json_t *load_parse(struct loader *l, const char *text, size_t len);
 /** load_need() - one need of the point, unless it is there already; false if its opposite is */
 bool load_need(struct loader *l, const struct at *at, int need, bool negated, const char *param);
 
+/** load_lacks() - does the case ask for a filesystem that has no such thing? */
+bool load_lacks(const struct loader *l, int need);
+
 #endif

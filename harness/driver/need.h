@@ -33,6 +33,7 @@
 	X(CHATTR, "chattr", "the immutable and append-only attributes can be set") \
 	X(XATTR, "xattr", "user extended attributes") \
 	X(CAPS_XATTR, "caps_xattr", "security.capability can be set") \
+	X(ACL, "acl", "files and folders take access control lists") \
 	X(EXTSIZE, "extsize", "FS_IOC_FSSETXATTR takes a unit for allocations") \
 	X(COWEXTSIZE, "cowextsize", "and one for rewrites of shared blocks") \
 	X(SWAP, "swap", "a file can be made a swap file") \

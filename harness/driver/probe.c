@@ -48,6 +48,7 @@ static void (*const trials[NEED_COUNT])(struct lab *) = {
 	[NEED_CHATTR] = try_chattr,
 	[NEED_XATTR] = try_xattr,
 	[NEED_CAPS_XATTR] = try_caps_xattr,
+	[NEED_ACL] = try_acl,
 	[NEED_EXTSIZE] = try_extsize,
 	[NEED_COWEXTSIZE] = try_extsize,
 	[NEED_SWAP] = try_swap,

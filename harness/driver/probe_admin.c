@@ -20,6 +20,7 @@
 #include <linux/btrfs_tree.h>
 #include <linux/fs.h>
 
+#include "acl.h"
 #include "caps.h"
 #include "op.h"
 #include "probe_lab.h"
@@ -187,6 +188,14 @@ void try_caps_xattr(struct lab *l)
 
 	caps_blob(blob);
 	try_xattr_value(l, "security.capability", blob, sizeof(blob));
+}
+
+void try_acl(struct lab *l)
+{
+	uint8_t blob[ACL_BLOB_SIZE];
+
+	acl_blob(blob);
+	try_xattr_value(l, ACL_ACCESS, blob, sizeof(blob));
 }
 
 /* Hints can only be given to an empty file. Who does not know them may say so, or take no notice.

@@ -100,6 +100,7 @@ void try_mknod(struct lab *l);
 void try_chattr(struct lab *l);
 void try_xattr(struct lab *l);
 void try_caps_xattr(struct lab *l);
+void try_acl(struct lab *l);
 void try_extsize(struct lab *l);
 void try_swap(struct lab *l);
 void try_reclaim(struct lab *l);

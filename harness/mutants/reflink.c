@@ -15,6 +15,7 @@
 #define NAMES_BYTES  1024
 #define VALUE_BYTES  256
 #define CAPABILITIES "security.capability"
+#define ACCESS_LIST  "system.posix_acl_access"
 
 static const struct ocfs2_reflink *asked(const struct call *c)
 {
@@ -169,6 +170,21 @@ static bool keep_capabilities(const struct made *m)
 	       !fsetxattr(m->to, CAPABILITIES, value, (size_t)n, 0);
 }
 
+static bool drop_access_list(const struct made *m)
+{
+	return !fremovexattr(m->to, ACCESS_LIST) && !fchmod(m->to, m->at.st_mode & 07777);
+}
+
+/* The list of the source is not a new file's. */
+static bool take_access_list(const struct made *m)
+{
+	char value[VALUE_BYTES];
+	const ssize_t n = fgetxattr(m->from, ACCESS_LIST, value, sizeof(value));
+
+	return !asked(m->c)->preserve && n > 0 &&
+	       !fsetxattr(m->to, ACCESS_LIST, value, (size_t)n, 0);
+}
+
 static bool drop_special_bits(const struct made *m)
 {
 	return m->at.st_mode & 07000 && !fchmod(m->to, m->at.st_mode & 00777);
@@ -188,6 +204,8 @@ THEN(give_mtime_of_source)
 THEN(drop_xattrs)
 THEN(drop_capabilities)
 THEN(keep_capabilities)
+THEN(drop_access_list)
+THEN(take_access_list)
 THEN(drop_special_bits)
 
 /* One file under two names is what link(2) makes. */
@@ -292,6 +310,10 @@ const struct mutant reflink_mutants[] = {
 	REFLINK("drops-capabilities", then_drop_capabilities, "a program put back does not work"),
 	REFLINK("keeps-capabilities", then_keep_capabilities,
 		"anybody who may read a program with privileges makes another one"),
+	REFLINK("drops-access-list", then_drop_access_list,
+		"who was let in by name is locked out of the snapshot"),
+	REFLINK("keeps-access-list", then_take_access_list,
+		"a new file lets in people that its maker never named"),
 	REFLINK("drops-special-bits", then_drop_special_bits, "a program put back does not work"),
 	REFLINK("never-preserves", never_preserve, "snapshots belong to root and not to the owner"),
 	REFLINK("always-preserves", always_preserve, "a new file belongs to somebody else"),
@@ -305,5 +327,8 @@ const struct mutant reflink_mutants[] = {
 	WRONG(PERM, ACCES),
 	WRONG(ACCES, PERM),
 	WRONG(XDEV, INVAL),
+	WRONG(NOENT, ACCES),
+	WRONG(NOTDIR, INVAL),
+	WRONG(FAULT, INVAL),
 	MUTANTS_END,
 };

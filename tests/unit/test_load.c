@@ -685,6 +685,9 @@ static void test_load__needs_implied(void **state)
 		{ "'needs': ['!clone'], " AB "'steps': [{'op': 'clone', 'from': 'a', 'to': 'b', "
 		  "'expect': {'err': 'EOPNOTSUPP'}, 'twin': 'none', 'reason': 'x'}]}",
 		  "!clone", false },
+		{ "'needs': ['!dedupe'], " AB "'steps': [{'op': 'dedupe', 'from': 'a', 'len': '1', "
+		  "'to': [{'fd': 'b'}], 'expect': {'info': [{'status': 'EOPNOTSUPP'}]}}]}",
+		  "!dedupe", false },
 		{ "'files': {'t': {'type': 'tmpfile'}}, 'steps': [{'op': 'fsync', 'fd': 't'}], "
 		  "'after': ['sharing', 'space']}",
 		  "tmpfile fiemap dedicated", true },

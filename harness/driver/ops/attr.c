@@ -12,6 +12,7 @@
 
 #include <linux/fs.h>
 
+#include "../acl.h"
 #include "../caps.h"
 #include "../op.h"
 #include "../world.h"
@@ -215,10 +216,19 @@ const struct op op_chattr = {
 	.apply = chattr_apply,
 };
 
+enum acl { ACL_OF_FILE = 1, ACL_OF_FOLDER };
+
+static const struct word acl_words[] = {
+	{ "access", ACL_OF_FILE },
+	{ "default", ACL_OF_FOLDER },
+	{ NULL, 0 },
+};
+
 struct xattr_args {
 	struct subject on;
 	const char *name;
 	bool caps;
+	int acl;
 	const char *value;
 };
 
@@ -226,18 +236,25 @@ struct xattr_args {
 	SUBJECT_ARGS(struct xattr_args, on), \
 		ARG(TEXT, struct xattr_args, name, .doc = "name, with its namespace"), \
 		ARG(BOOL, struct xattr_args, caps, \
-		    .doc = "file capabilities (security.capability) in place of a name")
+		    .doc = "file capabilities (security.capability) in place of a name"), \
+		ARG(WORD, struct xattr_args, acl, .words = acl_words, \
+		    .doc = "access control list in place of a name: of a file, or the one that a " \
+			   "folder gives to files made in it")
 
 static const struct argspec xattr_args[] = { XATTR_NAME_ARGS, ARG_END };
 
 static const struct argspec setxattr_args[] = {
 	XATTR_NAME_ARGS,
-	ARG(TEXT, struct xattr_args, value, .doc = "value; not with caps, which has its own"),
+	ARG(TEXT, struct xattr_args, value,
+	    .doc = "value; not with caps and acl, which have their own: CAP_NET_RAW, and user "
+		   "65534 reads"),
 	ARG_END,
 };
 
 static const char *xattr_name(const struct xattr_args *a)
 {
+	if (a->acl)
+		return a->acl == ACL_OF_FOLDER ? ACL_DEFAULT : ACL_ACCESS;
 	return a->caps || !a->name ? "security.capability" : a->name;
 }
 
@@ -245,13 +262,15 @@ static int xattr_need(const void *args)
 {
 	const struct xattr_args *a = args;
 
+	if (a->acl)
+		return NEED_ACL;
 	return strcmp(xattr_name(a), "security.capability") ? NEED_XATTR : NEED_CAPS_XATTR;
 }
 
-/* A name or caps, and one of them only. */
+/* A name, caps or acl, and one of them only. */
 static bool xattr_good(const struct world *w, const struct xattr_args *a, struct op_result *r)
 {
-	if (!a->name == !a->caps || (a->value && a->caps))
+	if (!!a->name + !!a->caps + !!a->acl != 1 || (a->value && !a->name))
 		r->harness = EINVAL;
 	return subject_good(w, r);
 }
@@ -261,15 +280,19 @@ static void setxattr_run(struct world *w, const void *args, struct op_result *r)
 	const struct xattr_args *a = args;
 	const char *name = xattr_name(a), *value = a->value ? a->value : "";
 	size_t size = strlen(value);
-	uint8_t blob[CAPS_BLOB_SIZE];
+	uint8_t caps[CAPS_BLOB_SIZE], acl[ACL_BLOB_SIZE];
 	const void *bytes = value;
 
 	if (!xattr_good(w, a, r))
 		return;
 	if (a->caps) {
-		caps_blob(blob);
-		bytes = blob;
-		size = sizeof(blob);
+		caps_blob(caps);
+		bytes = caps;
+		size = sizeof(caps);
+	} else if (a->acl) {
+		acl_blob(acl);
+		bytes = acl;
+		size = sizeof(acl);
 	}
 	if (subject_by_fd(w))
 		RESULT(r, fsetxattr(world_fd(w, a->on.fd), name, bytes, size, 0));
@@ -286,6 +309,17 @@ static void xattr_apply(struct world *w, const void *args, const struct op_resul
 	attributes_changed(w, &a->on, TOUCH_MAY);
 }
 
+static void setxattr_apply(struct world *w, const void *args, const struct op_result *r)
+{
+	const struct xattr_args *a = args;
+	const struct wfile *f = subject_file(w, &a->on);
+
+	xattr_apply(w, args, r);
+	/* acl(5): permission bits and list say the same. */
+	if (a->acl == ACL_OF_FILE && f && f->model)
+		f->model->mode = (f->model->mode & ~0777U) | ACL_MODE;
+}
+
 const struct op op_setxattr = {
 	.name = "setxattr",
 	.doc = "set an extended attribute: lsetxattr(2), fsetxattr(2)",
@@ -293,7 +327,7 @@ const struct op op_setxattr = {
 	.args = setxattr_args,
 	.need = xattr_need,
 	.run = setxattr_run,
-	.apply = xattr_apply,
+	.apply = setxattr_apply,
 };
 
 static void removexattr_run(struct world *w, const void *args, struct op_result *r)
@@ -321,11 +355,25 @@ const struct op op_removexattr = {
 
 struct getxattr_expects {
 	bool present;
+	const char *value;
 };
+
+/* Bits of more_set, by the table's order. */
+enum { XATTR_HAS_PRESENT = 1 << 0, XATTR_HAS_VALUE = 1 << 1 };
 
 static const struct argspec getxattr_expects[] = {
 	ARG(BOOL, struct getxattr_expects, present, .doc = "there is such an attribute"),
+	ARG(TEXT, struct getxattr_expects, value, .doc = "and this is its value"),
 	ARG_END,
+};
+
+#define XATTR_SHOWN 4096
+
+/* struct xattr_answer - what there is, or that there is none */
+struct xattr_answer {
+	bool present;
+	size_t size;
+	char value[XATTR_SHOWN];
 };
 
 /* That there is none is an answer, not an error. */
@@ -333,16 +381,17 @@ static void getxattr_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct xattr_args *a = args;
 	const char *name = xattr_name(a);
-	bool *present = arena_alloc(w->arena, sizeof(*present));
+	struct xattr_answer *x = arena_alloc(w->arena, sizeof(*x));
 
-	r->data = present;
+	r->data = x;
 	if (!xattr_good(w, a, r))
 		return;
 	if (subject_by_fd(w))
-		RESULT(r, fgetxattr(world_fd(w, a->on.fd), name, NULL, 0));
+		RESULT(r, fgetxattr(world_fd(w, a->on.fd), name, x->value, sizeof(x->value)));
 	else
-		RESULT(r, lgetxattr(subject_path(w, &a->on), name, NULL, 0));
-	*present = !r->err;
+		RESULT(r, lgetxattr(subject_path(w, &a->on), name, x->value, sizeof(x->value)));
+	x->present = !r->err;
+	x->size = r->err ? 0 : (size_t)r->ret;
 	if (r->err == ENODATA) {
 		r->ret = 0;
 		r->err = 0;
@@ -354,12 +403,19 @@ static void getxattr_check(struct world *w, const void *args, const struct expec
 			   const struct op_result *r)
 {
 	const struct getxattr_expects *want = e->more;
-	const bool present = *(const bool *)r->data;
+	const struct xattr_answer *x = r->data;
+	bool good = true;
 
 	(void)args;
+	if (e->more_set & XATTR_HAS_PRESENT)
+		good = x->present == want->present;
+	if (e->more_set & XATTR_HAS_VALUE)
+		good = good && x->size == strlen(want->value) &&
+		       !memcmp(x->value, want->value, x->size);
 	w->checked.attributes++;
-	if (present != want->present)
-		world_fail(w, e->text, "%s", present ? "present" : "absent");
+	if (!good)
+		world_fail(w, e->text, x->present ? "present: \"%.*s\"" : "absent", (int)x->size,
+			   x->value);
 }
 
 const struct op op_getxattr = {

@@ -39,7 +39,7 @@ static const struct word attribute_words[] = {
 };
 
 struct statx_expects {
-	uint64_t size, allocated, nlink, attributes, atime;
+	uint64_t size, allocated, nlink, attributes, atime, uid, gid;
 	uint32_t mode;
 };
 
@@ -51,6 +51,8 @@ enum {
 	STATX_HAS_MODE = 1 << 3,
 	STATX_HAS_ATTRIBUTES = 1 << 4,
 	STATX_HAS_ATIME = 1 << 5,
+	STATX_HAS_UID = 1 << 6,
+	STATX_HAS_GID = 1 << 7,
 };
 
 static const struct argspec statx_expects[] = {
@@ -61,6 +63,8 @@ static const struct argspec statx_expects[] = {
 	ARG(FLAGS, struct statx_expects, attributes, .words = attribute_words,
 	    .doc = "attributes that must be there, of those that the filesystem tells of"),
 	ARG(NUM, struct statx_expects, atime, .doc = "last access, in seconds since 1970"),
+	ARG(NUM, struct statx_expects, uid, .doc = "owner"),
+	ARG(NUM, struct statx_expects, gid, .doc = "group"),
 	ARG_END,
 };
 
@@ -106,10 +110,15 @@ static void statx_check(struct world *w, const void *args, const struct expect *
 		good = good && !(want->attributes & st->stx_attributes_mask & ~st->stx_attributes);
 	if (e->more_set & STATX_HAS_ATIME)
 		good = good && (uint64_t)st->stx_atime.tv_sec == want->atime;
+	if (e->more_set & STATX_HAS_UID)
+		good = good && st->stx_uid == want->uid;
+	if (e->more_set & STATX_HAS_GID)
+		good = good && st->stx_gid == want->gid;
 	w->checked.attributes++;
 	if (!good)
-		world_fail(w, e->text, "%s, attributes 0x%" PRIx64 ", atime %" PRId64, r->text,
-			   (uint64_t)st->stx_attributes, (int64_t)st->stx_atime.tv_sec);
+		world_fail(w, e->text, "%s, owner %u:%u, attributes 0x%" PRIx64 ", atime %" PRId64,
+			   r->text, st->stx_uid, st->stx_gid, (uint64_t)st->stx_attributes,
+			   (int64_t)st->stx_atime.tv_sec);
 }
 
 const struct op op_statx = {

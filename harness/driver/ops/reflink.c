@@ -13,10 +13,11 @@
 #include "../op.h"
 #include "../uapi.h"
 #include "../world.h"
+#include "pointer.h"
 #include "subject.h"
 
 struct reflink_args {
-	int file, as, to, in, via;
+	int file, as, to, in, via, old_ptr, new_ptr, arg;
 	bool preserve;
 };
 
@@ -35,6 +36,12 @@ static const struct argspec reflink_args[] = {
 	    .doc = "keep owner, mode, time stamp and all extended attributes"),
 	ARG(WORD, struct reflink_args, via, .words = subject_via, .fallback = "dir",
 	    .doc = "view: give the new name through the other mount (--view)"),
+	ARG(WORD, struct reflink_args, old_ptr, .words = pointer_words, .fallback = "good",
+	    .doc = "old_path itself"),
+	ARG(WORD, struct reflink_args, new_ptr, .words = pointer_words, .fallback = "good",
+	    .doc = "new_path itself"),
+	ARG(WORD, struct reflink_args, arg, .words = pointer_words, .fallback = "good",
+	    .doc = "where the argument struct is"),
 	ARG_END,
 };
 
@@ -64,15 +71,16 @@ static void reflink_run(struct world *w, const void *args, struct op_result *r)
 	const uint64_t given = w->step->args_set & (REFLINK_AS | REFLINK_TO);
 	const struct wfile *from = &w->files[a->file];
 	const struct wfile *to = &w->files[reflink_target(w, a)];
-	const struct ocfs2_reflink reflink = {
-		.old_path = (uintptr_t)subject_path_of(w, from),
-		.new_path = (uintptr_t)world_text(w, "/proc/self/fd/%d/%s",
-						  reflink_folder(w, a, to), to->path),
+	char *old_path = world_text(w, "%s", subject_path_of(w, from));
+	char *new_path = world_text(w, "/proc/self/fd/%d/%s", reflink_folder(w, a, to), to->path);
+	struct ocfs2_reflink reflink = {
+		.old_path = (uintptr_t)pointer(a->old_ptr, old_path),
+		.new_path = (uintptr_t)pointer(a->new_ptr, new_path),
 		.preserve = a->preserve,
 	};
 
 	if (given == REFLINK_AS || given == REFLINK_TO)
-		RESULT(r, ioctl(from->dirfd, OCFS2_REFLINK, &reflink));
+		RESULT(r, ioctl(from->dirfd, OCFS2_REFLINK, pointer(a->arg, &reflink)));
 	else
 		r->harness = EINVAL;
 }
@@ -86,9 +94,19 @@ static void reflink_refused(struct world *w, int folder, const struct wfile *to)
 		world_fail(w, "a call that fails makes no name", "there is a file %s", to->path);
 }
 
-static int64_t reflink_mtime_ns(const struct stat *st)
+static int64_t reflink_ns(struct timespec t)
 {
-	return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* Whatever is kept, ctime says when the new file was made. */
+static void reflink_dated(struct world *w, const struct stat *st)
+{
+	w->checked.times++;
+	if (reflink_ns(st->st_ctim) < w->step_ns)
+		world_fail(w, "the ctime of the new file is the present",
+			   "it lies %" PRId64 " ns before the call",
+			   w->step_ns - reflink_ns(st->st_ctim));
 }
 
 /* With "preserve", only the number, the count of names and ctime differ (contract O2). */
@@ -101,10 +119,10 @@ static void reflink_preserved(struct world *w, const struct wfile *from, struct 
 	if (!from->known.valid)
 		return;
 	w->checked.times++;
-	if (reflink_mtime_ns(st) != from->known.mtime_ns)
+	if (reflink_ns(st->st_mtim) != from->known.mtime_ns)
 		world_fail(w, "the new file has the source's mtime",
 			   "one that differs by %" PRId64 " ns",
-			   reflink_mtime_ns(st) - from->known.mtime_ns);
+			   reflink_ns(st->st_mtim) - from->known.mtime_ns);
 }
 
 /* Without it, the new file is the caller's, and of now. */
@@ -114,10 +132,10 @@ static void reflink_made_anew(struct world *w, const struct stat *st)
 	if (st->st_uid != geteuid())
 		world_fail(w, world_text(w, "the new file belongs to its maker, %u", geteuid()),
 			   "it belongs to %u", st->st_uid);
-	else if (reflink_mtime_ns(st) < w->step_ns)
+	else if (reflink_ns(st->st_mtim) < w->step_ns)
 		world_fail(w, "the mtime of a new file is the present",
 			   "it lies %" PRId64 " ns before the call",
-			   w->step_ns - reflink_mtime_ns(st));
+			   w->step_ns - reflink_ns(st->st_mtim));
 }
 
 static void reflink_apply(struct world *w, const void *args, const struct op_result *r)
@@ -139,6 +157,7 @@ static void reflink_apply(struct world *w, const void *args, const struct op_res
 	/* The source's own time stamps may move: its tree changes if it was not shared before. */
 	from->model->ctime = TOUCH_MAY;
 	model_clone(&w->model, to->model, 0, from->model, 0, from->model->rope.size, ORIGIN_SURE);
+	reflink_dated(w, &st);
 	if (a->preserve)
 		reflink_preserved(w, from, to->model, &st);
 	else
