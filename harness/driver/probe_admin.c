@@ -88,6 +88,7 @@ void try_ocfs2_reflink(struct lab *l)
 
 void try_tmpfile(struct lab *l)
 {
+	char again[32];
 	int err;
 
 	l->fd[0] = openat(l->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -102,6 +103,11 @@ void try_tmpfile(struct lab *l)
 			lab_broken(l, "O_TMPFILE: write: %s", errno_name(-err));
 		else
 			lab_whole(l, l->fd[0], 1, "O_TMPFILE");
+		/* Cases have several descriptors of one file. */
+		snprintf(again, sizeof(again), "/proc/self/fd/%d", l->fd[0]);
+		l->fd[1] = open(again, O_RDWR | O_CLOEXEC);
+		if (l->fd[1] < 0)
+			lab_no(l, "O_TMPFILE: opened again: %s", errno_name(errno));
 	}
 }
 
