@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Iterable, Iterator, Sequence
 
 from . import kernel
-from .command import ENDING
+from .command import endings_held
 from .tools import TOOL_PATH, RunnerError, Unsupported, find_tool, last_line
 
 ARCHITECTURE = "amd64"
@@ -84,15 +84,11 @@ def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     try:
-        # Interrupted before it is known here, it would be left alone.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        try:
+        with endings_held() as before:
             child = subprocess.Popen(
                 (path, *command[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
                 env={**os.environ, "PATH": TOOL_PATH, "LC_ALL": "C", **more})
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         output, _ = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         end_group(child)

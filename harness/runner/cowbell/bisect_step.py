@@ -16,6 +16,7 @@ from . import fs, kernel as system, vm
 from .bisect_case import (MEANING, Files, Finding, Trial, require_room, run_trial,
                           values_of)
 from .bisect_rounds import CONFIDENCE, rate_at_least, rounds_needed
+from .command import endings_held
 from .kernels import Kernel, find_kernel
 from .results import Line
 from .tools import (EXIT_FAILED, RunnerError, Unsupported, UsageError, exit_status,
@@ -28,14 +29,19 @@ CALIBRATION_ROUNDS_MAX = 10000
 
 def build(command: str, folder: Path) -> bool:
     """Build the revision; whether that worked. Raises RunnerError if the disk is full."""
-    parent = os.getpid()
-    child = subprocess.Popen(("/bin/sh", "-c", command), stdin=subprocess.DEVNULL,
-                             start_new_session=True,
-                             preexec_fn=lambda: system.die_with_parent(parent, signal.SIGTERM))
+    parent, child = os.getpid(), None
+
+    def prepare() -> None:
+        system.die_with_parent(parent, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
     try:
+        with endings_held() as before:
+            child = subprocess.Popen(("/bin/sh", "-c", command), stdin=subprocess.DEVNULL,
+                                     start_new_session=True, preexec_fn=prepare)
         status = exit_status(child.wait())
     finally:
-        if child.poll() is None:
+        if child and child.poll() is None:
             # All that it started: the keys of the terminal do not reach them.
             os.killpg(child.pid, signal.SIGTERM)
             child.wait()

@@ -8,11 +8,24 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Callable, NoReturn, Sequence
+from typing import Callable, Iterator, NoReturn, Sequence
 
 from .tools import EXIT_HARNESS, RunnerError, UsageError, complain
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def endings_held() -> Iterator[set[int | signal.Signals]]:
+    """Keep ENDING waiting while a child is started: it would be left alone if it is not known yet.
+
+    Gives the mask of before, which the child must set for itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield before
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Interrupted(Exception):
