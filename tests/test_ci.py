@@ -213,9 +213,41 @@ def test_deps_without_root_says_the_command(tmp_path):
 
 def test_deps_is_quiet_when_nothing_is_missing(tmp_path):
     env = fake_commands(tmp_path / "bin", id="echo 0", apt_get="exit 9",
-                        dpkg_query='shift 2; for p; do echo "$p installed"; done')
+                        dpkg_query='shift 3; for p; do echo "$p installed 9"; done')
     run = deps("test", env)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+# An apt that knows ksmbd-tools in a version of its own, and another one in the backports.
+BACKPORTS = r"""
+echo "$@" >>%s/log
+case "$*" in
+indextargets*) printf 'sid http://127.0.0.1/a/\n%s http://127.0.0.1/debian/\n' ;;
+*download*) %s ;;
+install*.deb) echo 3.5.2-2~bpo12+1 >%s/version ;;
+esac"""
+
+
+@pytest.mark.parametrize("download, version, said", [
+    ("touch ksmbd-tools_3.5.2_amd64.deb", "3.5.2-2~bpo12+1", ""),
+    ("exit 100", "3.4.7-1", "ci/deps: there is only ksmbd-tools 3.4.7-1 here; 3.5.2 is wanted\n"),
+])
+def test_deps_takes_what_is_too_old_from_the_backports(download, version, said, tmp_path):
+    os_release = pathlib.Path("/etc/os-release").read_text().splitlines()
+    suite = dict(line.partition("=")[::2] for line in os_release)["VERSION_CODENAME"]
+    (tmp_path / "version").write_text("3.4.7-1\n")
+    env = fake_commands(
+        tmp_path / "bin", id="echo 0", apt_get=BACKPORTS % (tmp_path, suite, download, tmp_path),
+        dpkg_query=f'case $3 in *Package*) ;; *) exec cat {tmp_path}/version ;; esac\nshift 3\n'
+                   'for p; do case $p in ksmbd-tools) echo "$p installed 3.4.7-1";; '
+                   '*) echo "$p installed 9";; esac; done')
+    run = deps("vmfs", env)
+    assert (run.returncode, run.stderr) == (0, said)
+    log = (tmp_path / "log").read_text()
+    assert "download ksmbd-tools\n" in log and (tmp_path / "version").read_text().strip() == version
+    installed = [line.split()[-1] for line in log.splitlines() if line.startswith("install ")]
+    assert [pathlib.Path(name).name for name in installed] == [
+        "ksmbd-tools" if said else "ksmbd-tools_3.5.2_amd64.deb"]
 
 
 def test_deps_refuses_an_unknown_group():
