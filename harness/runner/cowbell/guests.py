@@ -230,7 +230,7 @@ class Guests:
         self.seen: tuple[tuple[int, ...], ...] = ()
         self.progress_at = 0.0
         self.wedged = False
-        self.lock = lock_folder(folder)
+        self.lock: int | None = lock_folder(folder)
         for old in (*folder.glob("console*.txt"), self.said):
             old.unlink(missing_ok=True)
         for job in jobs:
@@ -328,4 +328,7 @@ class Guests:
         self.stop()
         for path in (self.script, *(job.status_file for job in self.jobs)):
             path.unlink(missing_ok=True)
-        os.close(self.lock)
+        # Each filesystem of a kernel tidies up in pytest.
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None
