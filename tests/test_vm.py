@@ -524,6 +524,23 @@ def test_terminal_is_left_as_it_was():
     os.close(side)
 
 
+@pytest.mark.parametrize("spoilt, begun, status, starts", [
+    (1, "", 7, 2), (9, "", None, 1 + vm.SPOILT_MAX), (9, "cowbell-T ready", None, 1)])
+def test_guest_that_the_emulation_spoils_is_started_anew(spoilt, begun, status, starts, fake,
+                                                         tmp_path):
+    """But not when the command has begun: it may have done something."""
+    count = tmp_path / "count"
+    outcome, _, _ = fake(f"""
+echo x >>{count}
+if [ $(wc -l <{count}) -le {spoilt} ]; then
+	[ -z '{begun}' ] || echo '{begun}' >$out
+	echo 'Oops: int3: 0000 [#1] SMP NOPTI'; echo 'Kernel panic - not syncing: Fatal exception'
+	exit
+fi >$console
+printf 'cowbell-T ready\\ncowbell-T exit 7\\n' | tee $err >$out""", accel="tcg")
+    assert (outcome.status, len(count.read_text().split())) == (status, starts)
+
+
 # The same for vng, in whose place the script is
 
 SAYS = """exec 3>$out 4>$err
