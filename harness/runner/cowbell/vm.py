@@ -42,7 +42,7 @@ SMP = 2
 KVM_SECONDS = 4.0
 # From the start of QEMU to the start of the command. On an idle machine it takes 3 to 5 s.
 BOOT_SECONDS = 120.0
-# How often a guest is started anew that the emulation has spoilt; one in a hundred is, or fewer.
+# How often a guest is started anew that the emulation has spoilt.
 SPOILT_MAX = 3
 # From the command's end to that of QEMU.
 END_SECONDS = 10.0
