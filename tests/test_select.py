@@ -95,12 +95,38 @@ def test_every_bad_file_is_named(folder):
     (folder / "cases/errno/worse.json").write_text('{"a": 1, "a": 2}')
     said = ("errno/bad.json: must be an object, not a list\n",
             "errno/worse.json:1:12: duplicate object key near '\"a\"'\n")
-    done = cowbell(folder, "list", "clone")
-    assert done.returncode == 2 and not done.stdout
-    assert done.stderr == "".join(f"{folder}/cases/{line}" for line in said)
+    # What these say could be points of them.
+    for select in ([], ["errno"], ["err*", "!clone"], ["*one[len=1B,k=1]"], ["errno/?ad", "clone"],
+                   ["tag:slow"], ["clone", "!tag:slow"], [f"{folder}/cases", "!clone"], ["!clone"]):
+        done = cowbell(folder, "list", *select)
+        assert done.returncode == 2 and not done.stdout
+        assert done.stderr == "".join(f"{folder}/cases/{line}" for line in said), select
     done = cowbell(folder, "lint", "cases")
     assert (done.stdout, done.stderr, done.returncode) == \
         ("".join(f"cases/{line}" for line in said), "", 2)
+
+
+def test_a_bad_file_that_cannot_be_meant_is_not_read(folder):
+    """A run of one case opens that one; reading five hundred takes seconds in a guest."""
+    (folder / "cases/errno/bad.json").write_text("[]")
+    for select in (["clone"], ["clone/two", "!errno/one"], ["errno/one[len=1B,k=2]"],
+                   ["cases/clone"], ["errno/o?e"]):
+        done = cowbell(folder, "list", *select)
+        assert (done.stderr, done.returncode) == ("", 0) and done.stdout, select
+
+
+def test_links_are_files_too(folder):
+    """A link in a folder of cases is the file that it leads to, once."""
+    (folder / "cases/clone/again.json").symlink_to("two.json")
+    (folder / "cases/clone/nowhere.json").symlink_to("nothing")
+    (folder / "cases/linked").symlink_to("errno")
+    assert cowbell(folder, "list", "cases/clone/two.json").returncode == 0
+    done = cowbell(folder, "list", "errno")
+    assert done.stdout.splitlines() == points("errno/one")
+    done = cowbell(folder, "list")
+    assert done.stderr == f"{folder}/cases/clone/nowhere.json: No such file or directory\n"
+    (folder / "cases/clone/nowhere.json").unlink()
+    assert cowbell(folder, "list").stdout.splitlines() == points("clone/two", "errno/one")
 
 
 def test_one_name_for_two_files(folder):

@@ -66,10 +66,9 @@ static const char *real_path(struct arena *a, const char *path)
 	return copy;
 }
 
-static void add_file(struct finder *f, const char *path)
+/* @real: without symbolic links; NULL if there is no such file any more. */
+static void add_file(struct finder *f, const char *path, const char *real)
 {
-	const char *real = real_path(f->arena, path);
-
 	f->seen++;
 	for (size_t i = 0; real && i < f->count; i++)
 		if (!strcmp(f->found[i].real, real))
@@ -107,8 +106,11 @@ static bool is_other(const char *name)
 	return *name == '.';
 }
 
-/* All case files below a folder; symbolic links to folders are not followed. */
-static int walk(struct finder *f, const char *folder, int depth)
+/*
+ * All case files below a folder; symbolic links to folders are not followed. Each call for each
+ * file costs a trip to the host where a guest reads a thousand of them.
+ */
+static int walk(struct finder *f, const char *folder, const char *real_folder, int depth)
 {
 	struct dirent **entries;
 	const int count = scandir(folder, &entries, NULL, alphasort);
@@ -119,14 +121,18 @@ static int walk(struct finder *f, const char *folder, int depth)
 	for (int i = 0; i < count; i++) {
 		const char *name = entries[i]->d_name;
 		const char *path = arena_printf(f->arena, "%s/%s", folder, name);
+		const char *real = arena_printf(f->arena, "%s/%s", real_folder, name);
+		unsigned char type = entries[i]->d_type;
 		struct stat st;
 
-		if (is_other(name) || lstat(path, &st) < 0)
+		if (is_other(name))
 			continue;
-		if (S_ISDIR(st.st_mode) && depth < WALK_DEPTH_MAX && !err)
-			err = walk(f, path, depth + 1);
-		else if (!S_ISDIR(st.st_mode) && ends_with(name, ".json"))
-			add_file(f, path);
+		if (type == DT_UNKNOWN && !lstat(path, &st))
+			type = IFTODT(st.st_mode);
+		if (type == DT_DIR && depth < WALK_DEPTH_MAX && !err)
+			err = walk(f, path, real, depth + 1);
+		else if (type != DT_DIR && ends_with(name, ".json"))
+			add_file(f, path, type == DT_LNK ? real_path(f->arena, path) : real);
 	}
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
@@ -136,19 +142,20 @@ static int walk(struct finder *f, const char *folder, int depth)
 
 static bool add_path(struct finder *f, const char *path)
 {
+	const char *real = real_path(f->arena, path);
 	const size_t before = f->seen;
 	struct stat st;
 	int err;
 
-	if (stat(path, &st) < 0) {
+	if (!real || stat(path, &st) < 0) {
 		fprintf(stderr, "cowbell: %s: %s\n", path, strerror(errno));
 		return false;
 	}
 	if (!S_ISDIR(st.st_mode)) {
-		add_file(f, path);
+		add_file(f, path, real);
 		return true;
 	}
-	err = walk(f, path, 0);
+	err = walk(f, path, real, 0);
 	if (err)
 		fprintf(stderr, "cowbell: %s: %s\n", path, strerror(-err));
 	else if (f->seen == before)
@@ -331,6 +338,40 @@ static const char *labels_of(const struct casefile *file, size_t point)
 	return load_point_name(file, point) + strlen(file->name);
 }
 
+/* Could it match a point of this file? That need not be read if not. */
+static bool may_match(const struct rule *r, const struct found *f, const char *name)
+{
+	const char *given = r->text + r->negated;
+	const size_t fixed = strcspn(given, "*?["), len = strlen(name);
+
+	switch (r->kind) {
+	case KIND_TAG:
+		return true;
+	case KIND_NAME:
+		return !strncmp(given, name, fixed < len ? fixed : len);
+	case KIND_PATH:
+		break;
+	}
+	return path_matches(r, f->real);
+}
+
+/* Forget the files of which no argument means a point. */
+static void drop_others(struct finder *f, const struct rule *rules, int count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const char *name = case_name(f->arena, f->found[i].real);
+		bool may = false;
+
+		for (int k = 0; k < count; k++)
+			may |= may_match(&rules[k], &f->found[i], name);
+		if (may)
+			f->found[kept++] = f->found[i];
+	}
+	f->count = kept;
+}
+
 static bool rule_matches(const struct rule *r, const struct found *f, size_t point)
 {
 	switch (r->kind) {
@@ -437,6 +478,8 @@ bool select_points(struct selection *s, int count, char *const *args)
 		good &= add_path(&f, select_folder(f.arena));
 	if (!good)
 		return false;
+	if (!all)
+		drop_others(&f, rules, count);
 	read_found(&f, s);
 	if (f.bad)
 		return false;

@@ -24,7 +24,7 @@ struct selected {
 	const char *again;
 };
 
-/** struct selection - what was selected, ordered by name; and all files that were read for it */
+/** struct selection - what was selected, ordered by name; and the files that were read for it */
 struct selection {
 	struct casefile **files;
 	size_t files_count;
@@ -37,8 +37,9 @@ struct selection {
  * select_points() - find, read and choose
  * @args: SELECT arguments
  *
- * Every bad file and every argument that matches nothing is reported on stderr, a line each.
- * Returns false if there was any. selection_free() gives it back in any case.
+ * Files of which no argument could mean a point are not read. Every bad file among the others and
+ * every argument that matches nothing is reported on stderr, a line each. Returns false if there
+ * was any. selection_free() gives it back in any case.
  */
 bool select_points(struct selection *s, int count, char *const *args);
 
