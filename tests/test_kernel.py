@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import lzma
 import os
 import shutil
 import signal
@@ -389,7 +390,8 @@ def split_kernel(folder, release, version):
     return (build_package(folder, f"linux-binary-{release}", version,
                           {f"{modules}/vmlinuz": banner_image(release, version)})
             + build_package(folder, f"linux-modules-{release}", version,
-                            {f"{modules}/kernel/fs/a.ko": b""})
+                            {f"{modules}/kernel/fs/a.ko.xz": lzma.compress(b""),
+                             f"{modules}/kernel/drivers/b.ko.xz": lzma.compress(b"")})
             + build_package(folder, f"linux-base-{release}", version,
                             {f"boot/config-{release}": b"CONFIG_XFS_FS=m\n"})
             + build_package(folder, f"linux-image-{release}", version, {},
@@ -551,7 +553,9 @@ def test_list_get_path(archive, cache, tmp_path):
             f"config-{release}", image.name]
         assert {path.name for path in (cache / release).iterdir()} == {"boot", "lib", "origin.json"}
         modules = cache / release / "lib/modules" / release
+        # Packed modules are unpacked, but for those of hardware.
         assert "fs/a.ko:" in (modules / "modules.dep").read_text()
+        assert (release[0] == "7") == (modules / "kernel/drivers/b.ko.xz").exists()
         assert cowbell("path", release).stdout == f"{image}\n"
         assert cowbell("path", "--modules", release).stdout == f"{modules}\n"
     # Nothing of the machine's apt ran.

@@ -76,28 +76,6 @@ def test_a_module_that_is_not_there_is_named(tmp_path):
         initramfs.module_files(kernel, ("9p",))
 
 
-@pytest.mark.parametrize("suffix, tool", [("", None), (".xz", "xz"), (".gz", "gzip"),
-                                          (".zst", "zstd")])
-def test_packed_modules_are_unpacked(tmp_path, suffix, tool):
-    """Whatever distributions pack them with."""
-    path = tmp_path / "m.ko"
-    path.write_bytes(b"content" * 100)
-    if tool:
-        if not find_tool(tool):
-            pytest.skip(f"{tool} is not installed")
-        with open(f"{path}{suffix}", "wb") as packed:
-            subprocess.run((tool, "-qc", path), stdout=packed, check=True)
-    assert initramfs.plain_module(Path(f"{path}{suffix}")) == b"content" * 100
-
-
-def test_a_corrupt_module_is_named(tmp_path):
-    """One line with the file."""
-    path = tmp_path / "m.ko.xz"
-    path.write_bytes(b"no xz")
-    with pytest.raises(Exception, match="m.ko.xz"):
-        initramfs.plain_module(path)
-
-
 @pytest.mark.skipif(not find_tool("busybox"), reason="busybox is not installed")
 def test_archive_is_one_that_cpio_reads(tmp_path):
     """Names, modes and contents come back from busybox's cpio."""

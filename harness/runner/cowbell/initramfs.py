@@ -5,14 +5,13 @@ Made in memory for each start, as a cpio archive in the format "newc" (the kerne
 Documentation/driver-api/early-userspace/buffer-format.rst); nothing of it is ever a file.
 """
 
-import lzma
 import os
 import stat
-import subprocess
 from pathlib import Path
 from typing import Iterable
 
 from .kernels import Kernel
+from .modules import module_name, plain_module
 from .tools import RunnerError, Unsupported, find_tool
 
 # What init needs before the host's files are there; what is built in is left out.
@@ -49,11 +48,6 @@ class Archive:
         return bytes(self.data)
 
 
-def module_name(path: str) -> str:
-    """The name of a module from that of its file."""
-    return path.rpartition("/")[2].partition(".ko")[0].replace("-", "_")
-
-
 def module_files(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     """Files of modules and of all they depend on, in the order in which they can be loaded.
 
@@ -80,26 +74,6 @@ def module_files(kernel: Kernel, names: Iterable[str]) -> list[Path]:
         elif name not in built_in:
             raise Unsupported(f"{kernel.release} has no module {name}")
     return [folder / path for path in wanted]
-
-
-def plain_module(path: Path) -> bytes:
-    """What a module's file holds, unpacked. Raises RunnerError."""
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".xz":
-            return lzma.decompress(data)
-    except (OSError, lzma.LZMAError) as error:
-        raise RunnerError(f"{path}: {error}") from None
-    if path.suffix not in (".zst", ".gz"):
-        return data
-    tool = "zstd" if path.suffix == ".zst" else "gzip"
-    program = find_tool(tool)
-    if not program:
-        raise Unsupported(f"{tool} is not installed; {path.name} is packed with it")
-    done = subprocess.run((program, "-dc"), input=data, capture_output=True, check=False)
-    if done.returncode:
-        raise RunnerError(f"{path}: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
 
 
 def is_static(program: Path) -> bool:

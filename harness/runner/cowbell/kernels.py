@@ -28,6 +28,7 @@ from typing import Iterable, Iterator, Sequence
 
 from .apt_root import AptRoot, Package, checked
 from .command import ends_well
+from .modules import unpack_modules
 from .tools import RunnerError, UsageError, complain
 
 NAME = "cowbell kernel"
@@ -278,10 +279,15 @@ def installed() -> dict[str, tuple[Kernel, Entry]]:
 
 
 def complete(folder: Path, title: str, origin: str) -> None:
-    """Make a folder with image and modules a record of the cache: modules.dep, origin.json."""
+    """Make a folder with image and modules a record of the cache.
+
+    The modules that guests load are unpacked; modules.dep and origin.json are made.
+    """
     image = next((folder / "boot").glob("vmlinuz-*"))
     release = image.name.partition("-")[2]
-    if (folder / "lib/modules" / release).is_dir():
+    modules = folder / "lib/modules" / release
+    if modules.is_dir():
+        unpack_modules(modules)
         checked(["depmod", "-b", folder, release], f"depmod of {release}")
     save_json(folder / "origin.json", {"release": release, "title": title, "origin": origin,
                                        "size_bytes": size_of(folder)})
