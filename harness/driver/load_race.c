@@ -155,6 +155,17 @@ static bool read_by(struct loader *l, const struct at *at, json_t *value, struct
 	return load_unknown(l, at, "kind of actor", &n);
 }
 
+/* What putting files in order again needs. */
+static bool restore_needs(struct loader *l, const struct at *at, const struct race *race)
+{
+	for (size_t i = 0; i < race->actors_count; i++)
+		for (size_t k = 0; k < race->actors[i].steps_count; k++)
+			if (race->actors[i].steps[k].op->frees_name &&
+			    !load_need(l, at, NEED_NAME_FREE, false, NULL))
+				return false;
+	return true;
+}
+
 bool race_read(struct loader *l, json_t *value)
 {
 	const struct at *at = AT_KEY(NULL, "race");
@@ -173,6 +184,8 @@ bool race_read(struct loader *l, json_t *value)
 	if (restore && !json_is_boolean(restore))
 		return load_wrong(l, AT_KEY(at, "restore"), "must be true or false");
 	race->restore = json_is_true(restore);
+	if (race->restore && !restore_needs(l, AT_KEY(at, "restore"), race))
+		return false;
 	return read_by(l, AT_KEY(at, "by"), json_object_get(value, "by"), race) &&
 	       read_number(l, AT_KEY(at, "budget_ms"), json_object_get(value, "budget_ms"), 1,
 			   LOAD_BUDGET_MS_MAX, &race->budget_ms) &&

@@ -25,9 +25,10 @@
 	X(DIRECT, "direct", "O_DIRECT reads and writes") \
 	X(FIEMAP, "fiemap", "FS_IOC_FIEMAP") \
 	X(SEEK_HOLE, "seek_hole", "SEEK_HOLE finds a hole") \
-	X(FAR_OFFSETS, "far_offsets", "files can reach nearly to the largest offset, 2^63 - 1") \
+	X(FAR_OFFSETS, "far_offsets", "data can be nearly at the largest offset, 2^63 - 1") \
 	X(IO_URING, "io_uring", "io_uring reads and writes") \
 	X(TMPFILE, "tmpfile", "O_TMPFILE") \
+	X(NAME_FREE, "name_free", "the name of an open file that is removed is free at once") \
 	X(FIFO, "fifo", "fifos and sockets can be made") \
 	X(MKNOD, "mknod", "device nodes can be made and opened") \
 	X(CHATTR, "chattr", "the immutable and append-only attributes can be set") \

@@ -111,6 +111,22 @@ void try_tmpfile(struct lab *l)
 	}
 }
 
+/* A server of SMB may keep the name until the last who has the file open has closed it. */
+void try_name_free(struct lab *l)
+{
+	if (!one(l))
+		return;
+	if (unlinkat(l->dirfd, lab_name(0), 0)) {
+		lab_setup(l, errno);
+		return;
+	}
+	l->fd[1] = openat(l->dirfd, lab_name(0), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (l->fd[1] < 0)
+		lab_no(l, "the name of a removed file: %s", errno_name(errno));
+	else
+		lab_whole(l, l->fd[0], 1, "a removed file");
+}
+
 void try_fifo(struct lab *l)
 {
 	if (mkfifoat(l->dirfd, lab_name(0), 0600))
@@ -294,6 +310,8 @@ void try_reclaim(struct lab *l)
 /* It is not tried: nothing else would run well at the same time. */
 void try_fill(struct lab *l)
 {
+	struct stat before, after;
+
 	if (!has_dedicated(l))
 		return;
 	if (room_for_trees(l) < TREES_BYTES) {
@@ -302,8 +320,15 @@ void try_fill(struct lab *l)
 	}
 	if (!one(l))
 		return;
-	if (fallocate(l->fd[0], FALLOC_FL_KEEP_SIZE, LAB_SIZE, LAB_SIZE))
+	if (fstat(l->fd[0], &before)) {
+		lab_setup(l, errno);
+	} else if (fallocate(l->fd[0], FALLOC_FL_KEEP_SIZE, LAB_SIZE, LAB_SIZE)) {
 		lab_refused(l, "fallocate with FALLOC_FL_KEEP_SIZE", errno);
+	} else if (fstat(l->fd[0], &after)) {
+		lab_setup(l, errno);
+	} else if (after.st_blocks <= before.st_blocks) {
+		lab_no(l, "fallocate with FALLOC_FL_KEEP_SIZE reserves no block");
+	}
 }
 
 void try_quota(struct lab *l)

@@ -19,6 +19,7 @@
 #include <linux/fs.h>
 
 #include "fiemap.h"
+#include "op.h"
 #include "probe_lab.h"
 #include "stamp.h"
 
@@ -378,6 +379,11 @@ void try_far_offsets(struct lab *l)
 			lab_no(l, "write at 2^63 - 1M: EFBIG");
 		else
 			lab_refused(l, "write at 2^63 - 1M", err);
+		return;
+	}
+	/* A server may have a limit that its client does not know of. */
+	if (fsync(l->fd[0])) {
+		lab_no(l, "fsync of a write at 2^63 - 1M: %s", errno_name(errno));
 		return;
 	}
 	n = pread(l->fd[0], l->buf, LAB_SIZE, (off_t)FAR_AWAY);

@@ -104,6 +104,7 @@ const struct op op_unlink = {
 	.doc = "remove a name; what is open stays: unlinkat(2)",
 	.args_size = sizeof(struct name_args),
 	.args = name_args,
+	.frees_name = true,
 	.run = unlink_run,
 	.apply = unlink_apply,
 };
