@@ -5,6 +5,8 @@ What an entry does when it is made, mounted, checked and taken down is in its cl
 filesystems_local.py and filesystems_network.py.
 """
 
+from dataclasses import replace
+
 from .filesystems_local import Filesystem, ImageFilesystem, Overlay, Tmpfs
 from .filesystems_network import Ksmbd, Nfs, Samba
 from .tools import UsageError
@@ -66,7 +68,10 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
                     least_bytes=128 * MIB),
     Nfs("nfs", "NFS 4.2, the server on xfs", XFS),
     Nfs("nfs:ext4", "NFS 4.2, the server on ext4, which cannot share blocks", EXT4),
-    Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs", XFS),
+    # ksmbd keeps files open that its clients have closed, and xfs keeps for as long as much again
+    # as was appended, which no client can have back: what is free would say nothing.
+    Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs",
+          replace(XFS, options=("allocsize=64k",))),
     # samba shares blocks on btrfs only.
     Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", BTRFS),
 )}
