@@ -795,7 +795,7 @@ def test_a_folder_that_becomes_full(archive, tmp_path, monkeypatch):
             while True:
                 file.write(bytes(4096))
                 file.flush()
-        refused(cowbell("list", "--refresh"), 99, "No space left")
+        refused(cowbell("list", "--refresh"), 99, "No space left", str(small))
     finally:
         subprocess.run(["umount", small], check=True)
 

@@ -3,7 +3,8 @@
 
 A fetched kernel is a folder of the cache that is complete or not there:
 
-    RELEASE/boot/vmlinuz-RELEASE            the image; beside it the config, if there is one
+    RELEASE/boot/vmlinuz-RELEASE            the image; beside it vmlinux-RELEASE, the same unpacked,
+                                            and the config, if they can be had
     RELEASE/lib/modules/RELEASE/            its modules, with modules.dep
     RELEASE/origin.json                     what it is
 
@@ -28,6 +29,7 @@ from typing import Iterable, Iterator, Sequence
 
 from .apt_root import AptRoot, Package, checked
 from .command import ends_well
+from .images import save_plain
 from .modules import unpack_modules
 from .tools import RunnerError, UsageError, complain
 
@@ -281,7 +283,7 @@ def installed() -> dict[str, tuple[Kernel, Entry]]:
 def complete(folder: Path, title: str, origin: str) -> None:
     """Make a folder with image and modules a record of the cache.
 
-    The modules that guests load are unpacked; modules.dep and origin.json are made.
+    The image and the modules that guests load are unpacked; modules.dep and origin.json are made.
     """
     image = next((folder / "boot").glob("vmlinuz-*"))
     release = image.name.partition("-")[2]
@@ -289,6 +291,7 @@ def complete(folder: Path, title: str, origin: str) -> None:
     if modules.is_dir():
         unpack_modules(modules)
         checked(["depmod", "-b", folder, release], f"depmod of {release}")
+    save_plain(image)
     save_json(folder / "origin.json", {"release": release, "title": title, "origin": origin,
                                        "size_bytes": size_of(folder)})
 
@@ -558,7 +561,8 @@ def fetch(entry: Entry) -> Kernel:
     with locked(cache):
         if entry.release in cached():
             return cached()[entry.release][0]
-        needed = sum(part.size_bytes + part.unpacked_bytes for part in entry.packages)
+        # Twice, as the image and most modules are packed within the package, too.
+        needed = sum(part.size_bytes + 2 * part.unpacked_bytes for part in entry.packages)
         free = shutil.disk_usage(cache).free
         if free < needed:
             raise RunnerError(f"{cache} is full: {entry.release} takes {needed // MIB} MiB while "

@@ -26,6 +26,7 @@ from typing import Any, Callable, Iterator, Sequence
 from . import fs, kernel as system, vng
 from .command import ends_well, positive, seconds
 from .filesystems import find_filesystem, parse_size
+from .images import find_plain
 from .initramfs import find_busybox, make_initramfs
 from .kernels import Kernel, find_kernel
 from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, find_tool
@@ -358,10 +359,12 @@ def share_writable(settings: Settings) -> list[str]:
 
 def machine_words(kernel: Kernel, initramfs: int, settings: Settings, accel: str) -> list[str]:
     """QEMU's command line but for console and ports. Raises Unsupported without QEMU."""
+    # With KVM the kernel unpacks itself at once, and chooses its addresses.
+    image = accel == "tcg" and find_plain(kernel.image) or kernel.image
     words = [find_qemu(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-machine", "q35", *accel_words(accel), "-smp", str(settings.smp),
              "-m", f"{settings.memory_bytes // MIB}M",
-             "-kernel", str(kernel.image), "-initrd", f"/dev/fd/{initramfs}",
+             "-kernel", str(image), "-initrd", f"/dev/fd/{initramfs}",
              "-append", " ".join(("console=ttyS0 panic=-1", *patience_words(accel),
                                   settings.append)).rstrip(),
              "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
