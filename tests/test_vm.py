@@ -76,6 +76,15 @@ def test_a_module_that_is_not_there_is_named(tmp_path):
         initramfs.module_files(kernel, ("9p",))
 
 
+def test_modules_are_loaded_early(tmp_path):
+    """Those of the filesystem and those that are named, while the command starts."""
+    words = ["--kernel", "6.12", "--load", "dm_flakey", "--fs", "nfs", "--", "true"]
+    assert vm.parse(words).load == ["dm_flakey", "xfs", "nfsd", "nfsv4"]
+    kernel = kernels.Kernel("6.12", (6, 12), tmp_path / "vmlinuz", None, "given")
+    files = vm.guest_files(kernel, ["true"], vm.Settings(load=("xfs", "nfsd")), "tcg", "token")
+    assert "LOAD='xfs nfsd'\n" in files["settings"]
+
+
 @pytest.mark.skipif(not find_tool("busybox"), reason="busybox is not installed")
 def test_archive_is_one_that_cpio_reads(tmp_path):
     """Names, modes and contents come back from busybox's cpio."""

@@ -62,6 +62,11 @@ class Filesystem:
     # Whether the size is taken from the disk that the state folder is on.
     on_disk = True
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the kernel that it needs, and that take a moment to load."""
+        return ()
+
     def missing(self) -> str:
         """Why this machine cannot make it; nothing if it can."""
         raise NotImplementedError
@@ -114,6 +119,10 @@ class ImageFilesystem(Filesystem):
     choices: tuple[tuple[str, str], ...] = ()
     # Whether mkfs and fsck open it with O_DIRECT, which not every place for an image offers.
     direct: bool = False
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return (self.type,)
 
     def missing(self) -> str:
         return why_not(kernel_lacks(self.type), tools_lacking(self.mkfs[0], self.fsck[0])) or \
@@ -193,6 +202,10 @@ class Overlay(Filesystem):
     def least_bytes(self) -> int:
         """The smallest size of the filesystem below, in bytes."""
         return self.below.least_bytes
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return self.below.modules
 
     def missing(self) -> str:
         return why_not(kernel_lacks("overlay"), self.below.missing())

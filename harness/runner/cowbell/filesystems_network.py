@@ -23,6 +23,12 @@ class NetworkFilesystem(Filesystem):
     """A filesystem that this machine serves to itself."""
 
     below: ImageFilesystem
+    # Modules of client and server.
+    own_modules: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return (*self.below.modules, *self.own_modules)
 
     @property
     def least_bytes(self) -> int:
@@ -130,6 +136,7 @@ class Nfs(NetworkFilesystem):
 
     tools: ClassVar[tuple[str, ...]] = ("mount.nfs4", "exportfs", "rpc.nfsd", "rpc.mountd",
                                         "nfsdcld", "nsenter")
+    own_modules: ClassVar[tuple[str, ...]] = ("nfsd", "nfsv4")
     control: ClassVar[Path] = Path("/proc/fs/nfsd")
 
     @property
@@ -192,6 +199,8 @@ SMB_OPTIONS = (f"vers=3.1.1,username={SMB_USER},password={SMB_PASSWORD},port={SM
 class Samba(NetworkFilesystem):
     """SMB 3.1.1, served by samba in a network of its own."""
 
+    own_modules: ClassVar[tuple[str, ...]] = ("cifs",)
+
     def missing(self) -> str:
         return why_not(kernel_lacks("cifs"), self.below.missing(),
                        tools_lacking("mount.cifs", "smbd", "smbpasswd", "nsenter"))
@@ -227,6 +236,7 @@ class Ksmbd(NetworkFilesystem):
     """SMB 3.1.1, served by the kernel. There is one such server on a machine, whose share has to
     be mounted where process 1 sees it; so only in a guest."""
 
+    own_modules: ClassVar[tuple[str, ...]] = ("ksmbd", "cifs")
     # Where the tools look if they are not told; how to tell them differs between versions.
     settings: ClassVar[Path] = Path("/etc/ksmbd")
     # The oldest tools that all kernels understand.

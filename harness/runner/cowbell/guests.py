@@ -273,8 +273,9 @@ class Guests:
             job.console = console
         # A file, since a word of a command line is 128 KiB at most.
         self.script.write_text("".join(job.script() for job in left) + "exit 0\n")
+        load = [f"--load={module}" for module in left[0].filesystem.modules]
         command = [str(SCRIPT), "--kernel", self.kernel.words, "--rw", str(self.folder),
-                   "--log", str(console), *self.options, "--", "/bin/sh", str(self.script)]
+                   "--log", str(console), *load, *self.options, "--", "/bin/sh", str(self.script)]
         self.wedged, self.seen, self.progress_at = False, (), time.monotonic()
         self.booted = left
         with self.said.open("ab") as output:

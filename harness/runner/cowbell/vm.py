@@ -116,6 +116,8 @@ class Settings:
     accel: str = ""
     # What boots it, of GUESTS.
     runner: str = "qemu"
+    # Modules to load while it comes up.
+    load: Sequence[str] = ()
     # Whether the command has this process's standard input and output as its terminal.
     interactive: bool = False
 
@@ -304,7 +306,7 @@ def guest_files(kernel: Kernel, command: Sequence[str], settings: Settings, acce
     said = {"TOKEN": token, "MODULES": str(kernel.modules or ""),
             "CONFIG": str(config) if config.exists() else "", **writable,
             f"RW_{len(writable)}": "", "INTERACTIVE": "1" if settings.interactive else "",
-            "TERM": os.environ.get("TERM", "linux")}
+            "LOAD": " ".join(settings.load), "TERM": os.environ.get("TERM", "linux")}
     environment = {
         **{name: value for name, value in os.environ.items() if name.startswith("COWBELL_")},
         "COWBELL_STATE": "/run/cowbell-fs", "COWBELL_VM": accel}
@@ -663,6 +665,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--smp", metavar="N", type=positive, default=SMP, help=f"CPUs ({SMP})")
     parser.add_argument("--append", metavar="WORDS", default="",
                         help="for the kernel's command line")
+    parser.add_argument("--load", metavar="MODULE", action="append", default=[],
+                        help="a module that the command needs, to be loaded while it starts; "
+                        "those of --fs are")
     parser.add_argument("--timeout", metavar="S", type=seconds,
                         help="kill the guest so many seconds after the command began")
     parser.add_argument("--log", metavar="FILE", type=Path, help="where the console's text goes")
@@ -686,7 +691,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if args.interactive:
         args.command = SHELL
     if args.fs:
-        find_filesystem(args.fs)
+        args.load += find_filesystem(args.fs).modules
         options = [*(["--second"] if args.second else []), *(["--view"] if args.view else []),
                    *(["--size", args.size] if args.size else [])]
         args.command = [str(fs.SCRIPT), args.fs, *options, "--", *args.command]
@@ -696,8 +701,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     """The command; its exit status."""
     args = parse(argv)
-    settings = Settings(memory(args.mem), args.smp, args.append, args.rw, args.timeout,
-                        args.log, args.accel, args.runner, args.interactive)
+    settings = Settings(memory(args.mem), args.smp, args.append, args.rw, args.timeout, args.log,
+                        args.accel, args.runner, args.load, args.interactive)
     # Before anything is fetched.
     find_busybox()
     {"qemu": find_qemu, "vng": vng.find_vng}[args.runner]()
