@@ -77,3 +77,14 @@ def test_output_that_cannot_be_written(wrap, wanted, out, why):
     """It is an error, though not one of Python's that changes the exit status at its end."""
     status, _, said = run("print('text'); return 0", out=out, wrap=wrap)
     assert status == wanted and why in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["matrix", "mutants"])
+@pytest.mark.parametrize("text", ["0", "some", "-1", "1e9", "nan"])
+def test_a_budget_that_no_driver_takes(verb, text):
+    """One line, before anything is made."""
+    done = subprocess.run((RUNNER / f"cowbell-{verb}", f"--budget={text}"),
+                          capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--budget {text}: must be a factor from 0.001 to 100000" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -12,6 +12,8 @@ from typing import Callable, Iterator, NoReturn, Sequence
 
 from .tools import EXIT_HARNESS, RunnerError, UsageError, complain
 
+# What the driver takes for --budget.
+BUDGET_MIN, BUDGET_MAX = 0.001, 100000
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -50,6 +52,16 @@ def seconds(text: str) -> float:
         if 0 < float(text) < math.inf:
             return float(text)
     raise UsageError(f"{text} is not a number of seconds")
+
+
+def check_budget(text: str | None) -> None:
+    """See to it that the driver will take this factor, if there is one. Raises UsageError."""
+    try:
+        good = not text or BUDGET_MIN <= float(text) <= BUDGET_MAX
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"--budget {text}: must be a factor from {BUDGET_MIN} to {BUDGET_MAX}")
 
 
 def add_run_options(parser: argparse.ArgumentParser, jobs: str, seed: str | None) -> None:

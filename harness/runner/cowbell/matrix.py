@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from .command import Interrupted, add_run_options, ends_well, seconds
+from .command import Interrupted, add_run_options, check_budget, ends_well, seconds
 from .driver import LONG, driver_command, find_driver, list_points, start
 from .filesystems import Filesystem, find_filesystem
 from .guests import (HOST, POLL_SECONDS, STALL_SECONDS, GuestKernel, Guests, Job, find_kernels)
@@ -198,6 +198,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
                         f"({STALL_SECONDS:g})")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="as cowbell run (default all)")
     args = parser.parse_args(argv)
+    check_budget(args.budget)
     args.filesystems = [find_filesystem(name) for name in words(args.fs) or DEFAULT_FILESYSTEMS]
     args.driver = find_driver(args.cowbell)
     args.kernels = find_kernels(words(args.kernel) or [HOST])

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Callable, Sequence, TypeVar
 
 from . import fs, kernel, state
-from .command import Interrupted, add_run_options, ends_well
+from .command import Interrupted, add_run_options, check_budget, ends_well
 from .driver import find_driver
 from .filesystems import DEFAULT_SIZE_BYTES, Filesystem, find_filesystem
 from .results import ResultFile, read_results
@@ -217,7 +217,8 @@ class Bench:
                 for word in ("--hook", f"{name}={values[name]}")]
         command = [str(self.args.driver), "run", "--dedicated", "--dir", values["dir"],
                    "--dir2", values["dir2"], "--view", values["view"], *hook,
-                   "--seed", self.args.seed, "--timeout", str(POINT_SECONDS), *more,
+                   "--seed", self.args.seed, "--budget", self.args.budget,
+                   "--timeout", str(POINT_SECONDS), *more,
                    "--json", str(results), *names]
         status = self.wait_for(command, {**os.environ, **environment}, output)
         if status not in ENDED:
@@ -516,6 +517,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--fs", default=os.environ.get("FS") or DEFAULT_FILESYSTEM,
                         metavar="TYPE[:VARIANT]", help="where (FS; default xfs)")
     add_run_options(parser, "mutants at a time, each with filesystems of its own", "1")
+    parser.add_argument("--budget", metavar="FACTOR", default=os.environ.get("BUDGET") or "1",
+                        help="as cowbell run: how much races and sweeps try (BUDGET; default 1)")
     parser.add_argument("--case", metavar="CASE", dest="cases", action="append", default=[],
                         help="only these cases, as cowbell run; several times")
     parser.add_argument("--first", action="store_true",
@@ -527,6 +530,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("mutants", nargs="*", metavar="MUTANT",
                         help="name or op, or a pattern of either (default all)")
     args = parser.parse_args(argv)
+    check_budget(args.budget)
     args.fs = find_filesystem(args.fs)
     args.driver = find_driver(args.cowbell)
     args.library = find_library(args.driver, args.library)

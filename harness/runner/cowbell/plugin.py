@@ -23,6 +23,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from . import state
+from .command import check_budget
 from .driver import LONG, Point, driver_command, find_driver, list_points, start
 from .filesystems import DEFAULT_SIZE_BYTES, Filesystem, find_filesystem
 from .guests import HOST, STALL_SECONDS, GuestKernel, Guests, Job, find_kernels
@@ -35,7 +36,6 @@ POLL_SECONDS = 0.02
 # Well below the kernel's limit of 2 MiB for arguments and environment.
 ARGUMENT_BYTES_MAX = 1 << 20
 # As cowbell run has them.
-BUDGET_MIN, BUDGET_MAX = 0.001, 100000
 FSCK = "fsck"
 STRENGTHS = {"must": "documented", "should": "intended by those who designed the call",
              "observe": "promised by nobody, only recorded"}
@@ -518,17 +518,6 @@ def check_distribution(config: pytest.Config) -> None:
                                 f"or use {' or '.join(good)}")
 
 
-def check_budget(text: str | None) -> None:
-    """See to it that the driver will take this factor. Raises UsageError."""
-    try:
-        good = text is None or BUDGET_MIN <= float(text) <= BUDGET_MAX
-    except ValueError:
-        good = False
-    if not good:
-        raise pytest.UsageError(f"--budget {text}: must be a factor from {BUDGET_MIN} to "
-                                f"{BUDGET_MAX}")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Choose the way of distribution before xdist does."""
@@ -544,8 +533,8 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--kernel {','.join(kernels)}: nothing is run on it without "
                                     "--fs")
         return
-    check_budget(config.option.budget)
     try:
+        check_budget(config.option.budget)
         names = dict.fromkeys(words(config.option.fs))
         filesystems = [find_filesystem(name) for name in names]
         driver = find_driver(config.option.cowbell)
