@@ -65,8 +65,9 @@ def test_an_image_of_which_it_cannot_be_had(tmp_path, image):
 
 
 def test_only_an_emulated_guest_starts_from_it(tmp_path, monkeypatch):
-    """And only from one that has the entry: another's vmlinux need not."""
+    """And only with the cache's own images: a vmlinux in a tree may be of another build."""
     monkeypatch.setattr(vm, "find_qemu", lambda: "qemu")
+    monkeypatch.setenv("COWBELL_KERNELS", str(tmp_path))
     path, plain = tmp_path / "vmlinuz-6.12", tmp_path / "vmlinux-6.12"
     kernel = kernels.Kernel("6.12", (6, 12), path, None, "given")
 
@@ -78,6 +79,9 @@ def test_only_an_emulated_guest_starts_from_it(tmp_path, monkeypatch):
     assert started("tcg") == started("kvm") == str(path)
     plain.write_bytes(elf(18))
     assert (started("tcg"), started("kvm")) == (str(plain), str(path))
+    monkeypatch.setenv("COWBELL_KERNELS", str(tmp_path / "cache"))
+    assert started("tcg") == str(path)
+    monkeypatch.setenv("COWBELL_KERNELS", str(tmp_path))
     for other in (elf(17), b""):
         plain.write_bytes(other)
         assert started("tcg") == str(path)

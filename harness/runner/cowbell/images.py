@@ -84,7 +84,7 @@ def save_plain(image: Path) -> None:
 
 
 def find_plain(image: Path) -> Path | None:
-    """The ELF of an image, if it lies beside it and can be started."""
+    """The ELF that save_plain() put beside an image, if it did."""
     path = plain_path(image)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as elf:

@@ -28,7 +28,7 @@ from .command import ends_well, positive, seconds
 from .filesystems import find_filesystem, parse_size
 from .images import find_plain
 from .initramfs import find_busybox, make_initramfs
-from .kernels import Kernel, find_kernel
+from .kernels import Kernel, cache_folder, find_kernel
 from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, find_tool
 
 NAME = "cowbell vm"
@@ -361,8 +361,10 @@ def share_writable(settings: Settings) -> list[str]:
 
 def machine_words(kernel: Kernel, initramfs: int, settings: Settings, accel: str) -> list[str]:
     """QEMU's command line but for console and ports. Raises Unsupported without QEMU."""
-    # With KVM the kernel unpacks itself at once, and chooses its addresses.
-    image = accel == "tcg" and find_plain(kernel.image) or kernel.image
+    # With KVM the kernel unpacks itself at once, and chooses its addresses. A vmlinux that lies
+    # beside somebody else's image need not be the same kernel.
+    ours = accel == "tcg" and kernel.image.is_relative_to(cache_folder())
+    image = ours and find_plain(kernel.image) or kernel.image
     words = [find_qemu(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-machine", "q35", *accel_words(accel), "-smp", str(settings.smp),
              "-m", f"{settings.memory_bytes // MIB}M",
