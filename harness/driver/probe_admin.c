@@ -103,10 +103,11 @@ void try_tmpfile(struct lab *l)
 			lab_broken(l, "O_TMPFILE: write: %s", errno_name(-err));
 		else
 			lab_whole(l, l->fd[0], 1, "O_TMPFILE");
-		/* Cases have several descriptors of one file. */
+		/* Cases have several descriptors of one file, and the model one for reading. */
 		snprintf(again, sizeof(again), "/proc/self/fd/%d", l->fd[0]);
 		l->fd[1] = open(again, O_RDWR | O_CLOEXEC);
-		if (l->fd[1] < 0)
+		l->fd[2] = l->fd[1] < 0 ? -1 : open(again, O_RDONLY | O_CLOEXEC);
+		if (l->fd[2] < 0)
 			lab_no(l, "O_TMPFILE: opened again: %s", errno_name(errno));
 	}
 }

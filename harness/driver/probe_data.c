@@ -381,9 +381,11 @@ void try_far_offsets(struct lab *l)
 			lab_refused(l, "write at 2^63 - 1M", err);
 		return;
 	}
-	/* A server may have a limit that its client does not know of. */
+	/* A server may have a limit that its client does not know of. Else a case's syncfs(2) would
+	 * be told of it. */
 	if (fsync(l->fd[0])) {
 		lab_no(l, "fsync of a write at 2^63 - 1M: %s", errno_name(errno));
+		syncfs(l->dirfd);
 		return;
 	}
 	n = pread(l->fd[0], l->buf, LAB_SIZE, (off_t)FAR_AWAY);
