@@ -217,7 +217,7 @@ void try_acl(struct lab *l)
 {
 	uint8_t blob[ACL_BLOB_SIZE];
 
-	acl_blob(blob);
+	acl_blob(blob, ACL_FILE_USER);
 	try_xattr_value(l, ACL_ACCESS, blob, sizeof(blob));
 }
 

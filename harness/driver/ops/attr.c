@@ -247,7 +247,7 @@ static const struct argspec setxattr_args[] = {
 	XATTR_NAME_ARGS,
 	ARG(TEXT, struct xattr_args, value,
 	    .doc = "value; not with caps and acl, which have their own: CAP_NET_RAW, and user "
-		   "65534 reads"),
+		   "65534 reads, 65533 in the list that a folder gives"),
 	ARG_END,
 };
 
@@ -290,7 +290,7 @@ static void setxattr_run(struct world *w, const void *args, struct op_result *r)
 		bytes = caps;
 		size = sizeof(caps);
 	} else if (a->acl) {
-		acl_blob(acl);
+		acl_blob(acl, a->acl == ACL_OF_FILE ? ACL_FILE_USER : ACL_FOLDER_USER);
 		bytes = acl;
 		size = sizeof(acl);
 	}
@@ -356,14 +356,17 @@ const struct op op_removexattr = {
 struct getxattr_expects {
 	bool present;
 	const char *value;
+	uint64_t user;
 };
 
 /* Bits of more_set, by the table's order. */
-enum { XATTR_HAS_PRESENT = 1 << 0, XATTR_HAS_VALUE = 1 << 1 };
+enum { XATTR_HAS_PRESENT = 1 << 0, XATTR_HAS_VALUE = 1 << 1, XATTR_HAS_USER = 1 << 2 };
 
 static const struct argspec getxattr_expects[] = {
 	ARG(BOOL, struct getxattr_expects, present, .doc = "there is such an attribute"),
 	ARG(TEXT, struct getxattr_expects, value, .doc = "and this is its value"),
+	ARG(NUM, struct getxattr_expects, user,
+	    .doc = "and it is an access control list whose first user is this one"),
 	ARG_END,
 };
 
@@ -412,6 +415,8 @@ static void getxattr_check(struct world *w, const void *args, const struct expec
 	if (e->more_set & XATTR_HAS_VALUE)
 		good = good && x->size == strlen(want->value) &&
 		       !memcmp(x->value, want->value, x->size);
+	if (e->more_set & XATTR_HAS_USER)
+		good = good && x->present && acl_user(x->value, x->size) == want->user;
 	w->checked.attributes++;
 	if (!good)
 		world_fail(w, e->text, x->present ? "present: \"%.*s\"" : "absent", (int)x->size,
