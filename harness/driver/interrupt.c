@@ -761,6 +761,8 @@ void interrupt_run(struct world *w, double budget)
 	if (good)
 		judge_sweep(&s);
 	report(&s);
+	/* What a killed call could not write back, a later point's syncfs(2) would be told. */
+	syncfs(w->dirfd);
 	for (size_t i = 0; i < w->point->files_count; i++) {
 		rope_free(&s.places[i].before);
 		rope_free(&s.places[i].after);
