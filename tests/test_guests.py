@@ -218,6 +218,18 @@ def test_a_guest_that_falls_silent_is_killed(fake):
     assert not Path("/proc", (fake.folder / "pid").read_text().strip()).exists()
 
 
+def test_a_guest_in_which_nothing_begins_is_killed(fake, monkeypatch):
+    """It came up and hung before the first filesystem: that takes longer, but has an end, too."""
+    monkeypatch.setattr(guests, "BEGIN_SECONDS", 0.6)
+    fake.do(f"echo $$ >{fake.folder}/pid\nexec sleep 100")
+    guest = fake.guests("xfs", "ext4", stall_s=0.2)
+    finish(guest)
+    assert {job.why for job in guest.jobs} == {
+        "the guest did not get to it: wedged: nothing came from the guest for 0.8 s"}
+    assert guest.boots == 1
+    assert not Path("/proc", (fake.folder / "pid").read_text().strip()).exists()
+
+
 @pytest.mark.parametrize("limit_s, verdict", [(guests.POINT_SECONDS + 60, "pass"),
                                               (guests.POINT_SECONDS, "fail")])
 def test_a_point_with_a_longer_limit_may_be_silent_for_longer(fake, limit_s, verdict):

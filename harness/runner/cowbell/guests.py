@@ -32,6 +32,8 @@ POINT_SECONDS = 180
 # Without a result for so long, a guest is taken for dead, if nothing runs that may take longer: the
 # driver has ended a point by then, and nothing else that is done in a guest takes that long.
 STALL_SECONDS = 300.0
+# As long as cowbell vm may take to bring a guest up, with KVM in vain and spoilt each time.
+BEGIN_SECONDS = (vm.SPOILT_MAX + 2) * vm.BOOT_SECONDS
 # How long the console may lag behind the results.
 CONSOLE_SECONDS = 30.0
 KILL_SECONDS = 20.0
@@ -248,19 +250,24 @@ class Guests:
         if status is not None:
             self.child = None
             self.finish(exit_status(status))
-        elif seen != self.seen or not any(job.began for job in self.booted):
-            # That a guest comes up at all is the business of cowbell vm.
+        elif seen != self.seen:
             self.seen, self.progress_at = seen, time.monotonic()
-        elif self.silent_s() > self.stall_s:
+        elif self.silent_s() > self.limit_s:
             self.wedged = True
             self.stop()
             self.finish(EXIT_HARNESS)
+
+    @property
+    def limit_s(self) -> float:
+        """For how long nothing may come: until the first filesystem begins, cowbell vm is at it."""
+        began = any(job.began for job in self.booted)
+        return self.stall_s if began else self.stall_s + BEGIN_SECONDS
 
     def silent_s(self) -> float:
         """For how long nothing has come, less what points with limits of their own may take."""
         silent = time.monotonic() - self.progress_at
         # Result files are read only if it matters.
-        if silent > self.stall_s:
+        if silent > self.limit_s:
             silent -= max(0, *(job.patience_s() for job in self.booted))
         return silent
 
@@ -304,7 +311,7 @@ class Guests:
     def death(self, console: Path, said: str) -> str:
         """Why the guest ended, in one line."""
         if self.wedged:
-            return f"wedged: nothing came from the guest for {self.stall_s:g} s"
+            return f"wedged: nothing came from the guest for {self.limit_s:g} s"
         for line in console_lines(console):
             for word in vm.DEATHS:
                 if word in line:
