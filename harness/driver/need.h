@@ -28,7 +28,7 @@
 	X(FAR_OFFSETS, "far_offsets", "data can be nearly at the largest offset, 2^63 - 1") \
 	X(IO_URING, "io_uring", "io_uring reads and writes") \
 	X(TMPFILE, "tmpfile", "O_TMPFILE") \
-	X(NAME_FREE, "name_free", "the name of an open file that is removed is free at once") \
+	X(NAME_FREE, "name_free", "a file that is open may lose its name, which is free at once") \
 	X(FIFO, "fifo", "fifos and sockets can be made") \
 	X(MKNOD, "mknod", "device nodes can be made and opened") \
 	X(CHATTR, "chattr", "the immutable and append-only attributes can be set") \

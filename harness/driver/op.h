@@ -62,8 +62,8 @@ struct op {
 	bool dedicated;
 	/** @alone: runs alone (remount) */
 	bool alone;
-	/** @frees_name: takes a name from a file that may be open; a race that puts its files in
-	 * order again makes a new file by that name */
+	/** @frees_name: takes a name from a file that may be open; a race looks at that file, and
+	 * may make a new one by that name */
 	bool frees_name;
 	/** @interruptible: .run is one system call that can take long, and changes nothing of the
 	 * world but through the kernel: a case may interrupt it */

@@ -115,6 +115,9 @@ void try_tmpfile(struct lab *l)
 /* A server of SMB may keep the name until the last who has the file open has closed it. */
 void try_name_free(struct lab *l)
 {
+	struct statx st;
+	int err;
+
 	if (!one(l))
 		return;
 	if (unlinkat(l->dirfd, lab_name(0), 0)) {
@@ -122,10 +125,19 @@ void try_name_free(struct lab *l)
 		return;
 	}
 	l->fd[1] = openat(l->dirfd, lab_name(0), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (l->fd[1] < 0)
+	if (l->fd[1] < 0) {
 		lab_no(l, "the name of a removed file: %s", errno_name(errno));
-	else
-		lab_whole(l, l->fd[0], 1, "a removed file");
+		return;
+	}
+	if (!lab_whole(l, l->fd[0], 1, "a removed file"))
+		return;
+	err = lab_file(l, 2, 2, LAB_SIZE, true);
+	if (err < 0)
+		lab_setup(l, err);
+	else if (renameat(l->dirfd, lab_name(2), l->dirfd, lab_name(0)))
+		lab_no(l, "a name is taken from an open file: %s", errno_name(errno));
+	else if (statx(l->fd[1], "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_SIZE, &st))
+		lab_no(l, "an open file that is replaced: %s", errno_name(errno));
 }
 
 void try_fifo(struct lab *l)

@@ -229,6 +229,7 @@ const struct op op_rename = {
 	.doc = "change a name, or replace another file: renameat2(2)",
 	.args_size = sizeof(struct rename_args),
 	.args = rename_args,
+	.frees_name = true,
 	.run = rename_run,
 	.apply = rename_apply,
 };
