@@ -332,9 +332,11 @@ def test_uses_what_is_stored(lab):
         path.write_text(path.read_text().replace(lab.version, "0.0.1"))
     assert lab.bisect().returncode == 0 and lab.boots() == 4
     # a file that is none, or cut short
-    for number, path in enumerate(lab.results.rglob(f"{POINT[-8:-1]}*/*.jsonl")):
+    stored = list(lab.results.rglob("*len=2B/*.jsonl"))
+    for number, path in enumerate(stored):
         path.write_text("{" if number % 2 else path.read_text().splitlines()[0] + "\n")
-    assert lab.bisect().returncode == 0
+    assert len(stored) == 4
+    assert lab.bisect().returncode == 0 and lab.boots() == 4
 
 
 @pytest.mark.parametrize("first", [
