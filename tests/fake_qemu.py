@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A stand-in for QEMU: "boots" kernels whose image is JSON that says what the case shows there.
 
+Anything may stand before the JSON, such as the header of a bzImage.
+
 {"says": [...]}: what the console says first. {"boots": false}: nothing more. {"rounds": [[LINE,
 ...], ...]}: what the results of each round hold, the last one again and again; a LINE is what is
 special about a result. {"panic": N}, {"stops": N}: what it does after N lines of results, of which
@@ -62,8 +64,9 @@ def results(kernel, command):
 
 def main():
     words = sys.argv[1:]
-    with open(option(words, "-kernel"), encoding="utf-8") as file:
-        kernel = json.load(file)
+    with open(option(words, "-kernel"), "rb") as file:
+        image = file.read()
+    kernel = json.loads(image[image.index(b"{"):])
     with open(option(words, "-initrd"), "rb") as file:
         archive = file.read().decode(errors="replace")
     token = re.search(r"\bTOKEN=(\S+)", archive)[1]

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import signal
+import struct
 import subprocess
 import sys
 
@@ -233,6 +234,20 @@ TWO = {"rounds": [[{}, {"case": f"{CASE}[len=4B]"}]]}
 PANIC = PASS | {"panic": 2}
 
 
+def image_text(release, version, shows):
+    """What "boots" as a kernel: JSON, with the version of the driver that is to have run there."""
+    return json.dumps({"release": release, "cowbell": version} | shows)
+
+
+def bzimage(release, version, shows):
+    """The same with the header of an image that does not lie in the cache."""
+    header = bytearray(0x300)
+    header[0x202:0x206] = b"HdrS"
+    header[0x20E:0x210] = struct.pack("<H", 0x100)
+    return bytes(header) + f"{release} (a@example) #1\0".encode() + bytes(512) + \
+        image_text(release, version, shows).encode()
+
+
 class Lab:
     """A cache of made-up kernels, and a machine on which they boot."""
 
@@ -258,7 +273,7 @@ class Lab:
         folder = self.kernels / release
         (folder / "boot").mkdir(parents=True, exist_ok=True)
         (folder / "boot" / f"vmlinuz-{release}").write_text(
-            json.dumps({"release": release, "cowbell": self.version} | shows))
+            image_text(release, self.version, shows))
         (folder / "origin.json").write_text(json.dumps(
             {"release": release, "title": f"{version}-1", "origin": "test", "size_bytes": 1}))
 
@@ -278,6 +293,13 @@ class Lab:
         assert [path.name for path in self.top.glob("cowbell-bisect-*")] == []
         assert "Traceback" not in process.err
         return process
+
+    def run_patched(self, patch, *words):
+        """The same with a statement before it that changes a module."""
+        script = f"import sys; sys.path.insert(0, {str(BISECT.parent)!r}); {patch}; " \
+            f"sys.argv[1:] = {list(words)!r}; from cowbell.bisection import run; run()"
+        return subprocess.run([sys.executable, "-c", script], env=self.env, cwd=self.top,
+                              capture_output=True, text=True, check=False)
 
     def bisect(self, *more, case=POINT):
         return self.run("kernels", "--good", "6.1", "--bad", f"6.{self.count}", "--case", case,
@@ -337,6 +359,41 @@ def test_uses_what_is_stored(lab):
         path.write_text("{" if number % 2 else path.read_text().splitlines()[0] + "\n")
     assert len(stored) == 4
     assert lab.bisect().returncode == 0 and lab.boots() == 4
+
+
+def test_a_kernel_built_here_says_nothing_of_another_of_its_release(lab):
+    lab.row(PASS, FAIL)
+    image = lab.top / "vmlinuz"
+    image.write_bytes(bzimage("6.1-test", lab.version, FAIL))
+    done = lab.bisect("--good", str(image), "--list", "6.2")
+    assert done.returncode == 1 and "2 kernels run, 0 stored" in done.out
+    assert [path.name for path in lab.results.rglob("*.jsonl")] == ["6.2-test.jsonl"]
+    done = lab.bisect()
+    assert done.returncode == 0 and "1 kernels run, 1 stored" in done.out
+    # nor is what is stored of that one used
+    done = lab.bisect("--good", str(image), "--list", "6.2")
+    assert done.returncode == 1 and "1 kernels run, 1 stored" in done.out
+
+
+def test_what_is_stored_of_an_installed_kernel_is_of_this_image(lab):
+    lab.row(PASS, PASS)
+    (lab.top / "boot").mkdir()
+    image = lab.top / "boot/vmlinuz-5.9-test"
+
+    def bisect():
+        patch = f"import cowbell.kernels as k; k.BOOT = k.Path({str(image.parent)!r})"
+        done = lab.run_patched(patch, "kernels", "--good", "5.9", "--bad", "6.2", "--case", POINT,
+                               "--fs", "xfs", "--cached", "--results", str(lab.results))
+        assert done.stderr == ""
+        return done.stdout
+    image.write_bytes(bzimage("5.9-test", lab.version, PASS))
+    assert "3 kernels run, 0 stored" in bisect()
+    assert "0 kernels run, 3 stored" in bisect()
+    # as from a package that was made long ago
+    image.write_bytes(bzimage("5.9-test", lab.version, FAIL))
+    os.utime(image, (1, 1))
+    said = bisect()
+    assert "1 kernels run, 2 stored" in said and "changes between 5.9-test and 6.1-1\n" in said
 
 
 @pytest.mark.parametrize("first", [
@@ -661,14 +718,9 @@ def test_a_machine_without_guests(lab, verb, status, program, message):
     bin_folder = lab.top / "bin"
     (bin_folder / program).unlink()
     (bin_folder / "python3").symlink_to(sys.executable)
-    script = f"import sys; sys.path.insert(0, {str(BISECT.parent)!r}); " \
-        f"import cowbell.tools; cowbell.tools.TOOL_PATH = {str(bin_folder)!r}; " \
-        f"sys.argv[1:] = {[verb, '--case', POINT, '--fs', 'xfs', '--build', 'touch built']!r}" \
-        "; from cowbell.bisection import run; run()"
-    if verb == "kernels":
-        script = script.replace("'--build', 'touch built'", "'--good', '6.1', '--bad', '6.2'")
-    done = subprocess.run([sys.executable, "-c", script], env=lab.env, cwd=lab.top,
-                          capture_output=True, text=True, check=False)
+    more = ["--build", "touch built"] if verb == "step" else ["--good", "6.1", "--bad", "6.2"]
+    done = lab.run_patched(f"import cowbell.tools; cowbell.tools.TOOL_PATH = {str(bin_folder)!r}",
+                           verb, "--case", POINT, "--fs", "xfs", *more)
     assert done.returncode == status and message in done.stderr
     assert len(done.stderr.splitlines()) == 1 and not (lab.top / "built").exists()
 

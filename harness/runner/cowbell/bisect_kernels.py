@@ -34,11 +34,17 @@ class Candidate:
     release: str
     # Whether another kernel may have this release tomorrow, since it was built here.
     built: bool = False
+    # When its image was put where it is, if another one of this release may take its place.
+    since: float = 0.0
 
     @classmethod
     def of_entry(cls, entry: Entry) -> "Candidate":
         """One that can be had by its release."""
-        return cls(entry.title, entry.version, entry.release, entry.release)
+        since = 0.0
+        if "installed" in entry.where:
+            # Not the time of modification: that is the package's.
+            since = find_kernel(entry.release).image.stat().st_ctime
+        return cls(entry.title, entry.version, entry.release, entry.release, since=since)
 
     @classmethod
     def of_kernel(cls, kernel: Kernel, name: str) -> "Candidate":
@@ -91,7 +97,8 @@ class Store:
     def find(self, one: Candidate, observe: str) -> Finding | None:
         """What is stored of a kernel, if it is what a run now would show."""
         path = self.path(one.release)
-        if one.built or not path.exists() or path.stat().st_mtime < self.since:
+        if one.built or not path.exists() or \
+                path.stat().st_mtime < max(self.since, one.since):
             return None
         try:
             run = read_results(path).run
@@ -164,13 +171,14 @@ class Row:
     def try_one(self, place: int) -> None:
         """Run the case on a kernel and say how it went. Raises RunnerError, Interrupted."""
         began = time.monotonic()
-        kernel = find_kernel(self.candidates[place].name)
+        candidate = self.candidates[place]
+        kernel = find_kernel(candidate.name)
         with tempfile.TemporaryDirectory(prefix="cowbell-bisect-") as folder:
             files = Files(Path(folder))
             finding = run_trial(kernel, self.store.trial, files, self.args.observe)
             # What cannot tell today may tell tomorrow.
-            if finding.behaviour:
-                self.store.keep(self.candidates[place].release, files)
+            if finding.behaviour and not candidate.built:
+                self.store.keep(candidate.release, files)
         self.findings[place] = finding
         self.ran += 1
         print(self.line(place, f"  ({time.monotonic() - began:.1f} s)"), flush=True)
