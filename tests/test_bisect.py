@@ -13,12 +13,15 @@ import signal
 import struct
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from cowbell import bisect_search as search, kernels
-from cowbell.bisect_case import judge
+from cowbell import bisect_kernels, bisect_search as search, filesystems_local, fs, kernels
+from cowbell.bisect_case import Trial, find_case, judge
 from cowbell.bisect_rounds import chance_of_at_least, rate_at_least, rounds_needed
 from cowbell.bisect_search import UNTOLD, UNTRIED
+from cowbell.filesystems import find_filesystem
 from cowbell.guests import POINT_SECONDS
 from cowbell.tools import find_tool
 from run_place import COWBELL, TOP, mounted, wait_for
@@ -394,6 +397,26 @@ def test_what_is_stored_of_an_installed_kernel_is_of_this_image(lab):
     os.utime(image, (1, 1))
     said = bisect()
     assert "1 kernels run, 2 stored" in said and "changes between 5.9-test and 6.1-1\n" in said
+
+
+def test_what_is_stored_is_not_older_than_what_made_it(tmp_path, monkeypatch):
+    pattern = "errno/splice-f*"
+    points, _, files = find_case(COWBELL, pattern)
+    assert {path.stem for path in files} == {point.case.partition("/")[2] for point in points}
+    assert len(files) > 1
+    runner = {Path(module.__file__) for module in (filesystems_local, fs)}
+    assert runner < set(bisect_kernels.RUNNER_FILES)
+    assert all(path.is_file() for path in bisect_kernels.RUNNER_FILES)
+    made = [tmp_path / name for name in ("a.json", "b.json", "fs.py", "state.py")]
+    trial = Trial(COWBELL, find_filesystem("xfs"), pattern, points)
+    monkeypatch.setattr(bisect_kernels, "RUNNER_FILES", made[2:])
+    monkeypatch.setattr(bisect_kernels, "driver_version", lambda driver: "1")
+    for changed in made:
+        for path in made:
+            path.touch()
+            os.utime(path, (1000, 2000 if path == changed else 1000))
+        store = bisect_kernels.make_store(SimpleNamespace(results=tmp_path), trial, made[:2])
+        assert store.since == 2000
 
 
 @pytest.mark.parametrize("first", [

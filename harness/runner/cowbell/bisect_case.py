@@ -95,8 +95,11 @@ class Finding:
         return self.behaviour.text() if self.behaviour else f"cannot tell: {self.why}"
 
 
-def find_case(driver: Path, case: str) -> tuple[tuple[Point, ...], frozenset[str], Path]:
-    """The points of a case, all that they need, and its file. Raises UsageError without any."""
+def find_case(driver: Path, case: str) -> tuple[tuple[Point, ...], frozenset[str], list[Path]]:
+    """The points of a case, all that they need, and its file; of all cases, if it is a pattern.
+
+    Raises UsageError without any.
+    """
     done = subprocess.run((driver, "list", "--json", case), capture_output=True, text=True,
                           check=False)
     if done.returncode:
@@ -105,7 +108,7 @@ def find_case(driver: Path, case: str) -> tuple[tuple[Point, ...], frozenset[str
     entries = [json.loads(line) for line in done.stdout.splitlines()]
     return (tuple(Point.of_entry(entry) for entry in entries),
             frozenset(need for entry in entries for need in entry["needs"]),
-            Path(entries[0]["file"]))
+            [Path(name) for name in sorted({entry["file"] for entry in entries})])
 
 
 def as_text(value: object) -> str:

@@ -19,6 +19,9 @@ from .results import file_name, option_value, read_results
 from .tools import EXIT_FAILED, EXIT_SKIPPED, RunnerError, UsageError, last_line, words
 
 DIRTY = "-dirty"
+# What makes filesystems in the guest; the driver's name does not tell when it changes.
+HERE = Path(__file__).resolve().parent
+RUNNER_FILES = (*sorted(HERE.glob("filesystems*.py")), HERE / "fs.py", HERE / "state.py")
 # Of a pair: lines of what was observed.
 VALUES_SHOWN = 20
 
@@ -83,7 +86,7 @@ class Store:
     trial: Trial
     # Of the driver.
     version: str
-    # Results older than this are of another case or driver.
+    # Results older than this are of another case, driver or filesystem.
     since: float
 
     def path(self, release: str) -> Path:
@@ -133,11 +136,11 @@ def driver_version(driver: Path) -> str:
     return found[1]
 
 
-def make_store(args: argparse.Namespace, trial: Trial, case_file: Path) -> Store:
+def make_store(args: argparse.Namespace, trial: Trial, case_files: Sequence[Path]) -> Store:
     """Where the results of a trial are kept."""
     version = driver_version(trial.driver)
     # Two drivers that were built of changed files may have the same name.
-    files = [case_file, *([trial.driver] if version.endswith(DIRTY) else [])]
+    files = [*case_files, *RUNNER_FILES, *([trial.driver] if version.endswith(DIRTY) else [])]
     case = re.sub(r"[^\w.=,+-]+", "-", trial.case).strip("-")
     return Store(args.results / "bisect" / file_name(trial.filesystem.name) / case, trial, version,
                  max(path.stat().st_mtime for path in files))
@@ -269,11 +272,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="where results are kept, and found again (RESULTS; default results)")
 
 
-def bisect_kernels(args: argparse.Namespace, trial: Trial, case_file: Path) -> int:
+def bisect_kernels(args: argparse.Namespace, trial: Trial, case_files: Sequence[Path]) -> int:
     """The verb; its exit status. Raises RunnerError, Interrupted."""
     began = time.monotonic()
     candidates = make_row(args)
-    row = Row(args, candidates, make_store(args, trial, case_file))
+    row = Row(args, candidates, make_store(args, trial, case_files))
     print(f"{trial.case} on {trial.filesystem.name}: {len(candidates)} kernels from "
           f"{candidates[0].label} to {candidates[-1].label}", flush=True)
     row.search()

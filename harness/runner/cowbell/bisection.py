@@ -84,8 +84,8 @@ def main(argv: Sequence[str]) -> int:
         if args.rounds < 1:
             raise UsageError(f"--rounds {args.rounds}: one at least")
         trial = make_trial(args, driver, args.rounds, True)
-        case_file = find_case(driver, args.case)[2]
-        return bisect_kernels.bisect_kernels(args, trial, case_file)
+        case_files = find_case(driver, args.case)[2]
+        return bisect_kernels.bisect_kernels(args, trial, case_files)
     bisect_step.check_measuring(args)
     rounds = bisect_step.rounds_for(args)
     trial = make_trial(args, driver, rounds, bool(args.calibrate)) if args.case else None
