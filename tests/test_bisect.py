@@ -633,6 +633,59 @@ def test_good_may_be_an_observation(lab, shows, status):
     assert (done.returncode, done.err) == (status, "")
 
 
+def shown(value, **more):
+    """A result with a value, whatever its verdict."""
+    return {"observed": {"result": value}} | more
+
+
+FOUR = f"{CASE}[len=4B]"
+GOOD_ONE = shown("EXDEV", case=POINT)
+
+
+def test_a_failure_ends_no_rounds_whose_values_count(lab):
+    failed = {"verdict": "fail", "reason": "seen EXDEV"}
+    for last, status in (("EXDEV", 0), ("0", 1)):
+        done = lab.step({"rounds": [[GOOD_ONE | failed], *[[GOOD_ONE]] * 5, [shown(last)]]},
+                        "--good-is", "result=EXDEV", "--flaky-rate", "0.5")
+        assert (done.returncode, done.err) == (status, "")
+        assert "7 rounds" in done.out or "result 0 in round 7 of 7" in done.out
+
+
+@pytest.mark.parametrize("more, shows, status, said", [
+    # dead while the second point ran; between two; before the second line of the end
+    ([], {"rounds": [[GOOD_ONE, shown("EXDEV", case=FOUR)]], "panic": 4}, 125, "Kernel panic"),
+    ([], {"rounds": [[GOOD_ONE, shown("EXDEV", case=FOUR)]], "panic": 3}, 125, "Kernel panic"),
+    ([], {"rounds": [[GOOD_ONE]], "panic": 3}, 125, "Kernel panic"),
+    ([], {"rounds": [[GOOD_ONE]], "panic": 4}, 0, "good"),
+    ([], {"rounds": [[shown("0"), shown("0", case=FOUR)]], "panic": 4}, 1, "result 0"),
+    # a point without a value, and one that was skipped
+    ([], {"rounds": [[GOOD_ONE, {"case": FOUR}]]}, 125, "0 of 1 rounds say something of result"),
+    ([], {"rounds": [[GOOD_ONE, {"case": FOUR, "verdict": "fail", "reason": "no"}]]}, 125,
+     "0 of 1 rounds say something of result"),
+    ([], {"rounds": [[GOOD_ONE, {"case": FOUR, "verdict": "skip", "reason": "no"}]]}, 0, "good"),
+    # between two rounds; in the second one
+    (["--flaky-rate", "0.9"], {"rounds": [[GOOD_ONE]], "panic": 3}, 125, "Kernel panic"),
+    (["--flaky-rate", "0.9"], {"rounds": [[GOOD_ONE]], "panic": 4}, 125, "Kernel panic"),
+    (["--flaky-rate", "0.9"], {"rounds": [[GOOD_ONE, shown("EXDEV", case=FOUR)]], "panic": 7}, 125,
+     "Kernel panic"),
+    (["--flaky-rate", "0.9"], {"rounds": [[GOOD_ONE]], "panic": 6}, 0, "good"),
+    # more was cut short than the kernel can be blamed for
+    ([], {"rounds": [[shown("EXDEV", verdict="fail", reason="no")]], "stops": 3}, 125,
+     "the guest ended before the command did"),
+    (["--calibrate", "2"], {"rounds": [[shown("0")], [GOOD_ONE, {"case": FOUR}]]}, 0,
+     "bad in 1 of 1 rounds"),
+])
+def test_no_value_is_good_that_not_all_have_shown(lab, more, shows, status, said):
+    done = lab.step(shows, "--good-is", "result=EXDEV", *more, case=CASE)
+    assert (done.returncode, done.err) == (status, "") and said in done.out
+
+
+def test_a_round_with_an_error_says_nothing_of_the_rate(lab):
+    done = lab.step({"rounds": [[{"verdict": "fail"}], [{}, {"case": FOUR, "verdict": "error"}],
+                                [{}]]}, "--calibrate", "3")
+    assert done.returncode == 0 and "bad in 1 of 2 rounds" in done.out
+
+
 def test_calibrate_measures_the_rate(lab):
     done = lab.step(rounds(*["fail", "pass"] * 5, *["fail"] * 25, "pass"), "--calibrate")
     assert done.returncode == 0 and "bad in 30 of 100 rounds" in done.out

@@ -4,7 +4,7 @@
 import json
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterable, Sequence
 
@@ -89,6 +89,8 @@ class Finding:
     why: str = ""
     # The results, if there are any.
     cases: Sequence[Line] = ()
+    # Why the last round did not come to its end; empty if it did.
+    cut: str = ""
 
     def text(self) -> str:
         """In one line."""
@@ -219,7 +221,9 @@ def read_finding(path: Path, observe: str, damage: Path, fault: str = "") -> Fin
     # A failure decides, whatever ended the run after it.
     failed = finding.behaviour and finding.behaviour.verdict == "fail"
     why = fault or results.flaw()
-    return Finding(None, why, results.cases) if why and not failed else finding
+    if why and not failed:
+        return Finding(None, why, results.cases, why)
+    return replace(finding, cut=why)
 
 
 def note_death(files: Files, points: Sequence[Point], outcome: vm.Outcome) -> None:

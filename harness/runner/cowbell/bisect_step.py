@@ -104,14 +104,20 @@ class Judge:
         meaning = MEANING.get(line["verdict"])
         return None if meaning is None else meaning == "fail"
 
-    def rounds(self, lines: Iterable[Line]) -> dict[int, bool]:
-        """Of each round that shows something whether it shows the sign."""
-        shown: dict[int, list[bool]] = defaultdict(list)
-        for line in lines:
+    def rounds(self, finding: Finding) -> dict[int, bool]:
+        """Of each round that shows something whether it shows the sign.
+
+        That it does not, only a round tells that came to its end, by all points not skipped.
+        """
+        shown: dict[int, list[bool | None]] = defaultdict(list)
+        for line in finding.cases:
             sign = self.is_sign(line)
-            if sign is not None:
+            if sign is not None or line["verdict"] != "skip":
                 shown[round_number(line)].append(sign)
-        return {number: any(signs) for number, signs in shown.items()}
+        if finding.cut and shown:
+            shown[max(shown)].append(None)
+        return {number: any(signs) for number, signs in shown.items()
+                if any(signs) or None not in signs}
 
     def answer(self, sign: bool) -> int:
         """The exit code for a kernel that showed the sign, or never did."""
@@ -126,7 +132,7 @@ def broken(lines: Iterable[Line]) -> str:
 
 def decide(finding: Finding, judge: Judge, rounds: int) -> tuple[int, str]:
     """The exit code for what was found, and a word about it."""
-    shown = judge.rounds(finding.cases)
+    shown = judge.rounds(finding)
     if any(shown.values()):
         first = min(number for number, sign in shown.items() if sign)
         line = next(line for line in finding.cases
@@ -142,7 +148,7 @@ def decide(finding: Finding, judge: Judge, rounds: int) -> tuple[int, str]:
     if not behaviour:
         return CANNOT_TELL, finding.why
     if len(shown) < rounds:
-        return CANNOT_TELL, broken(finding.cases) or (
+        return CANNOT_TELL, finding.cut or broken(finding.cases) or (
             f"{len(shown)} of {rounds} rounds say something" + (
                 f" of {judge.key}" if judge.by_value else ""))
     return judge.answer(False), f"{rounds} rounds" if rounds > 1 else behaviour.text().strip()
@@ -150,7 +156,7 @@ def decide(finding: Finding, judge: Judge, rounds: int) -> tuple[int, str]:
 
 def calibrate(finding: Finding, judge: Judge, error: float) -> int:
     """Say how often the bug shows; the exit status."""
-    shown = judge.rounds(finding.cases)
+    shown = judge.rounds(finding)
     seen = sum(shown.values())
     if not shown:
         raise RunnerError(f"nothing to calibrate with: {finding.why or 'no results'}")

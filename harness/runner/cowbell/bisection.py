@@ -88,7 +88,9 @@ def main(argv: Sequence[str]) -> int:
         return bisect_kernels.bisect_kernels(args, trial, case_files)
     bisect_step.check_measuring(args)
     rounds = bisect_step.rounds_for(args)
-    trial = make_trial(args, driver, rounds, bool(args.calibrate)) if args.case else None
+    # A failure decides, unless it is counted, or values count and verdicts do not.
+    all_rounds = bool(args.calibrate) or "=" in args.good_is
+    trial = make_trial(args, driver, rounds, all_rounds) if args.case else None
     return bisect_step.run_step(args, trial, driver)
 
 
