@@ -196,6 +196,11 @@ def test_the_worst_point_decides(verdicts, told):
         assert verdicts == [] or f"{verdicts[-1]}!" in finding.why
 
 
+def test_only_what_was_checked_is_damaged():
+    assert fs.is_damage("xfs is damaged:\nxfs was not checked: x\n")
+    assert not fs.is_damage("xfs:1k was not checked: busy\n")
+
+
 def key(*lines, **more):
     return judge(lines, **more).behaviour.key
 
@@ -565,6 +570,12 @@ def test_bad_input_of_kernels(lab, more, message):
     (PASS | {"status": 99, "prints": "one\nxfs was not checked: busy\n",
              "damage": "xfs was not checked: busy\n"}, 125,
      "cannot tell: 6.1-test: exit status 99: xfs was not checked: busy"),
+    (SKIP | {"status": 77, "damage": "xfs was not checked: busy\n"}, 125,
+     "cannot tell: 6.1-test: xfs was not checked: busy"),
+    (FAIL | {"status": 1, "damage": "xfs was not checked: busy\n"}, 1,
+     f"bad: 6.1-test: {POINT}: seen EXDEV"),
+    (SKIP | {"status": 77, "damage": "xfs is damaged:\nbad magic\n"}, 1,
+     "bad: 6.1-test: damaged: bad magic"),
     (PASS | {"status": 139}, 125, "cannot tell: 6.1-test: exit status 139"),
     (FAIL | {"status": 99}, 1, f"bad: 6.1-test: {POINT}: seen EXDEV"),
     (SKIP | {"status": 77}, 125, "cannot tell: 6.1-test: skipped: no clone"),
@@ -741,7 +752,9 @@ GATE = ["--case", "", "--bench", "extents", "--metric", "clone*"]
 @pytest.mark.parametrize("shows, status", [
     ({"status": 0, "prints": "good: clone\n"}, 0), ({"status": 1, "prints": "bad: clone\n"}, 1),
     ({"status": 125}, 125), ({"status": 200}, 200), ({"status": 77}, 125), ({"status": 99}, 125),
-    (NO_BOOT, 125), ({"hangs": True}, 125), ({"status": 1, "damage": "bad\n"}, 125)])
+    (NO_BOOT, 125), ({"hangs": True}, 125),
+    ({"status": 1, "damage": "xfs is damaged:\nbad magic\n"}, 125),
+    ({"status": 1, "damage": "xfs was not checked: busy\n"}, 125)])
 def test_a_step_that_measures_answers_what_gate_does(lab, shows, status):
     for name in ("g", "b"):
         (lab.top / name).write_text("{}\n")
@@ -749,6 +762,9 @@ def test_a_step_that_measures_answers_what_gate_does(lab, shows, status):
                     "--timeout", "1")
     assert done.returncode == status
     assert shows.get("prints", "") in done.out
+    if "damage" in shows:
+        why = shows["damage"].splitlines()[-1].replace("bad magic", "damaged: bad magic")
+        assert f"cannot tell: {why}\n" in done.out
 
 
 @pytest.mark.parametrize("more, message", [

@@ -292,6 +292,7 @@ def test_damage_is_reported(name, offset_mib, checker, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith(f"cowbell fs: {name} is damaged:\n$ {checker} ")
     assert log.read_text().rstrip() in done.stderr
+    assert fs.is_damage(log.read_text())
     done = run(name, script=DAMAGE % offset_mib + "exit 3")
     assert done.returncode == 3
     assert f"{name} is damaged" in done.stderr
@@ -309,6 +310,7 @@ def test_what_could_not_be_checked_is_reported(status, home, tmp_path):
     state.sweep(home, "test")
     assert done.returncode == (status or 99)
     assert log.read_text().startswith("ext4 was not checked: ")
+    assert not fs.is_damage(log.read_text())
     assert f"cowbell fs: {log.read_text()}" in done.stderr
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterable, Sequence
 
-from . import vm
+from . import fs, vm
 from .completion import complete_results
 from .driver import Point, driver_command
 from .filesystems import Filesystem
@@ -215,9 +215,11 @@ def read_finding(path: Path, observe: str, damage: Path, fault: str = "") -> Fin
         results = read_results(path)
     except UsageError as error:
         return Finding(None, fault or str(error))
-    # Where something else went wrong, it may only say that the filesystem was not checked.
-    damaged = damage.exists() and not fault
-    finding = judge(results.cases, observe, damage.read_text() if damaged else "")
+    said = damage.read_text() if damage.exists() else ""
+    if said and not fs.is_damage(said):
+        # The exit status does not tell it where that of the driver is not 0.
+        fault = fault or last_line(said)
+    finding = judge(results.cases, observe, "" if fault else said)
     # A failure decides, whatever ended the run after it.
     failed = finding.behaviour and finding.behaviour.verdict == "fail"
     why = fault or results.flaw()

@@ -202,7 +202,8 @@ def measure(kernel: Kernel, args: argparse.Namespace, driver: Path, files: Files
         print(f"cannot tell: {why}")
         return CANNOT_TELL
     if files.damage.exists():
-        print(f"cannot tell: the filesystem was damaged: {last_line(files.damage.read_text())}")
+        said = files.damage.read_text()
+        print(f"cannot tell: {'damaged: ' if fs.is_damage(said) else ''}{last_line(said)}")
         return CANNOT_TELL
     # 77: the filesystem cannot be made on this kernel; 99: it cannot be unmounted or checked.
     return outcome.status if outcome.status in (GOOD, BAD, ABORT) else CANNOT_TELL

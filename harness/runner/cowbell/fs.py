@@ -121,6 +121,14 @@ def end_strays() -> None:
         complain(NAME, f"ended what the command left running: {names}")
 
 
+UNCHECKED = "was not checked"
+
+
+def is_damage(log: str) -> bool:
+    """Whether a text of check() tells of damage, and not that it could not look for any."""
+    return f" {UNCHECKED}: " not in log.partition("\n")[0]
+
+
 def check(run: state.Run, log: str | None) -> int:
     """End what is left, unmount and check the filesystems; the exit status of that alone.
 
@@ -132,7 +140,7 @@ def check(run: state.Run, log: str | None) -> int:
         damage, status = run.check(), EXIT_FAILED
         said = f"is damaged:\n{damage.rstrip()}" if damage else ""
     except RunnerError as error:
-        said, status = f"was not checked: {error}", error.status
+        said, status = f"{UNCHECKED}: {error}", error.status
     if not said:
         return 0
     said = f"{run.filesystem.name} {said}"
