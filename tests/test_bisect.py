@@ -227,6 +227,20 @@ def test_answers_of_a_case_that_must_hold_do_not_count_unless_asked_for():
         key(failed("EINVAL"), observe="steps[0] clone")
 
 
+def test_what_a_race_observes_by_chance_does_not_tell_behaviours_apart():
+    def race(torn, **more):
+        seen = {"rounds_torn": torn} | ({"first_torn": f"round {torn + 7}: old"} if torn else {})
+        return line("done", strength="observe", observed=seen, **more)
+    assert key(race(3)) == key(race(40)) != key(race(0))
+    # one round of several is enough
+    assert key(race(0), race(3, round=2)) == key(race(3), race(40, round=2))
+    assert key(race(0), race(0, round=2)) == key(race(0))
+    assert key(race(3), observe="rounds_torn") == key(race(4), observe="rounds_torn")
+    # who asks for the text gets it
+    assert key(race(3), observe="first_torn") != key(race(4), observe="first_torn")
+    assert "rounds_torn more than 0" in judge([race(0), race(40, round=2)]).behaviour.text()
+
+
 def test_damage_is_a_failure():
     finding = judge([line()], damage="phase 1\nbad magic\n")
     assert (finding.behaviour.verdict, finding.behaviour.reason) == ("fail", "damaged: bad magic")

@@ -26,6 +26,9 @@ ANSWERS = (0, EXIT_FAILED, EXIT_SKIPPED)
 ROOM_BYTES = 1 << 20
 # Measured, so never the same twice.
 MEASURED = "_ns"
+# Of races: how many rounds no instant explains, and the first of them in words. How many and which
+# is chance; whether there are any is behaviour.
+TORN, FIRST_TORN = "rounds_torn", "first_torn"
 
 
 @dataclass(frozen=True)
@@ -135,9 +138,22 @@ def collect(lines: Iterable[Line], observe: str) -> tuple[dict[str, set[str]], s
         for name, value in values_of(line).items():
             full = f"{line['case']}: {name}"
             values.setdefault(full, set()).add(value)
-            if name == observe or not observe and line["strength"] == "observe":
+            if name == observe or not observe and line["strength"] == "observe" \
+                    and name != FIRST_TORN:
                 telling.add(full)
     return values, telling
+
+
+def telling_text(name: str, seen: set[str]) -> str:
+    """How the values of all rounds tell behaviours apart."""
+    if name.endswith(f": {TORN}") and seen != {"0"}:
+        return f"{name} more than 0"
+    return f"{name} {any_of(seen)}"
+
+
+def any_of(seen: set[str]) -> str:
+    """The values of all rounds in one."""
+    return " or ".join(sorted(seen))
 
 
 def skip_reasons(lines: Iterable[Line]) -> str:
@@ -168,8 +184,8 @@ def judge(lines: Sequence[Line], observe: str = "", damage: str = "") -> Finding
     values, telling = collect(lines, observe)
     if observe and not telling and verdict != "fail":
         return Finding(None, f"nothing observed is called {observe}", lines)
-    flat = {name: " or ".join(sorted(seen)) for name, seen in sorted(values.items())}
-    shown = [f"{name} {value}" for name, value in flat.items() if name in telling]
+    flat = {name: any_of(seen) for name, seen in sorted(values.items())}
+    shown = [telling_text(name, values[name]) for name in flat if name in telling]
     if not observe:
         shown += [f"{line['case']} skipped" for line in skipped if line["strength"] == "observe"]
     return Finding(Behaviour(verdict, reason, tuple(flat.items()), (verdict, *shown),
