@@ -254,6 +254,9 @@ SKIP = {"rounds": [[{"verdict": "skip", "reason": "no clone"}]]}
 NO_BOOT = {"boots": False, "says": ["Linux", "cowbell: cannot load virtio_pci"]}
 TWO = {"rounds": [[{}, {"case": f"{CASE}[len=4B]"}]]}
 PANIC = PASS | {"panic": 2}
+# What QEMU's emulation does to a kernel that patches itself.
+TRIPPED = {"says": ["Linux", "int3: 0000 [#1] PREEMPT SMP NOPTI"]}
+NO_KVM = "import cowbell.vm as vm; vm.kvm_may_work = lambda: {}"
 
 
 def image_text(release, version, shows):
@@ -606,6 +609,27 @@ def test_answers_of_a_step(lab, shows, status, said):
     assert (done.returncode, done.err) == (status, "") and said in done.out
 
 
+@pytest.mark.parametrize("shows", [PASS, FAIL, PANIC, PASS | {"panic": 3}, FAIL | {"status": 99},
+                                   FAIL | {"stops": 3}])
+def test_what_the_emulation_has_spoilt_says_nothing(lab, shows):
+    lab.row(PASS, shows | TRIPPED, FAIL)
+    words = ["--case", POINT, "--fs", "xfs"]
+    done = lab.run_patched(NO_KVM.format(False), "step", "--kernel", "6.2-test", *words)
+    assert (done.returncode, done.stderr) == (125, "")
+    assert "cannot tell: 6.2-test: the emulation failed: int3: 0000 [#1]" in done.stdout
+    done = lab.run_patched(NO_KVM.format(False), "kernels", "--good", "6.1", "--bad", "6.3",
+                           "--cached", "--results", str(lab.results), *words)
+    assert "on which side of it 6.2-1 belong cannot be told" in done.stdout
+    assert {path.stem for path in lab.results.rglob("*.jsonl")} == {"6.1-test", "6.3-test"}
+
+
+def test_on_hardware_the_same_oops_is_the_kernels(lab):
+    lab.kernel("6.1", FAIL | TRIPPED)
+    done = lab.run_patched(NO_KVM.format(True), "step", "--kernel", "6.1-test", "--case", POINT,
+                           "--fs", "xfs")
+    assert (done.returncode, done.stderr) == (1, "") and "seen EXDEV" in done.stdout
+
+
 def test_a_guest_that_does_not_end(lab):
     done = lab.step({"rounds": [[]], "hangs": True}, "--timeout", "0.5")
     assert done.returncode == 125 and "no end after 0.5 s" in done.out
@@ -779,6 +803,14 @@ def test_a_step_that_measures_answers_what_gate_does(lab, shows, status):
     if "damage" in shows:
         why = shows["damage"].splitlines()[-1].replace("bad magic", "damaged: bad magic")
         assert f"cannot tell: {why}\n" in done.out
+
+
+def test_what_the_emulation_has_spoilt_is_no_measurement(lab):
+    lab.kernel("6.1", TRIPPED | {"status": 1})
+    (lab.top / "end").write_text("{}\n")
+    done = lab.run_patched(NO_KVM.format(False), "step", "--kernel", "6.1-test", "--fs", "xfs",
+                           *GATE, "--good", "end", "--bad", "end")
+    assert done.returncode == 125 and "cannot tell: the emulation failed: int3" in done.stdout
 
 
 @pytest.mark.parametrize("more, message", [

@@ -268,6 +268,9 @@ def run_trial(kernel: Kernel, trial: Trial, files: Files, observe: str = "") -> 
         except Unsupported as error:
             return Finding(None, str(error))
     require_room(files.folder)
+    if vm.tripped(outcome):
+        # Whatever the case has shown, a kernel in that state may have shown it for that alone.
+        return Finding(None, f"the emulation failed: {vm.tripped(outcome)}")
     said = last_line(files.output.read_text(errors="replace"))
     lines = lines_of(files.results)
     began = any(line["kind"] == "start" for line in lines)

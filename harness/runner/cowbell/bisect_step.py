@@ -197,6 +197,9 @@ def measure(kernel: Kernel, args: argparse.Namespace, driver: Path, files: Files
         except Unsupported as error:
             print(f"cannot tell: {error}")
             return CANNOT_TELL
+    if vm.tripped(outcome):
+        print(f"cannot tell: the emulation failed: {vm.tripped(outcome)}")
+        return CANNOT_TELL
     if outcome.status is None:
         why = f"no end after {args.timeout:g} s" if outcome.timed_out else outcome.died
         print(f"cannot tell: {why}")

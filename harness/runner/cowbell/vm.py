@@ -552,14 +552,20 @@ class VngGuest(Guest):
 GUESTS = {"qemu": Guest, "vng": VngGuest}
 
 
-def spoilt(outcome: Outcome) -> bool:
-    """Whether the emulation is to blame that a guest did not come up.
+def tripped(outcome: Outcome) -> str:
+    """The line of the console that says that the emulation has made a mistake, or nothing.
 
-    While it boots, the kernel patches code that the other CPU runs. QEMU does not always get that
-    right: that CPU stops at a breakpoint (int3) that is not there any more.
+    A kernel patches code that the other CPU runs, most of all while it boots. QEMU does not always
+    get that right: that CPU stops at a breakpoint (int3) that is not there any more.
     """
-    return outcome.accel == "tcg" and outcome.boot_s is None and any(
-        "int3: 0000" in line for line in outcome.console)
+    if outcome.accel != "tcg":
+        return ""
+    return next((without_time(line) for line in outcome.console if "int3: 0000" in line), "")
+
+
+def spoilt(outcome: Outcome) -> bool:
+    """Whether the emulation is to blame that a guest did not come up."""
+    return outcome.boot_s is None and bool(tripped(outcome))
 
 
 def start(kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
