@@ -254,6 +254,8 @@ SKIP = {"rounds": [[{"verdict": "skip", "reason": "no clone"}]]}
 NO_BOOT = {"boots": False, "says": ["Linux", "cowbell: cannot load virtio_pci"]}
 TWO = {"rounds": [[{}, {"case": f"{CASE}[len=4B]"}]]}
 PANIC = PASS | {"panic": 2}
+TWO_ERRORS = {"rounds": [[{"case": f"{CASE}[len=4B]", "verdict": "error", "reason": "no space"},
+                          {"verdict": "miss", "reason": "wedged"}]]}
 # What QEMU's emulation does to a kernel that patches itself.
 TRIPPED = {"says": ["Linux", "int3: 0000 [#1] PREEMPT SMP NOPTI"]}
 NO_KVM = "import cowbell.vm as vm; vm.kvm_may_work = lambda: {}"
@@ -442,12 +444,14 @@ def test_what_is_stored_is_not_older_than_what_made_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("first", [
-    SKIP, {"rounds": [[{"verdict": "error", "reason": "no space"}]]}, PASS | {"status": 99},
+    SKIP, TWO_ERRORS | {"status": 99}, PASS | {"status": 99},
     PASS | {"stops": 3}, NO_BOOT])
 def test_what_cannot_tell_is_asked_again(lab, first):
     lab.row(PASS, first, FAIL)
     done = lab.bisect()
     assert "on which side of it 6.2-1 belong cannot be told" in done.out
+    if first.get("rounds") == TWO_ERRORS["rounds"]:
+        assert f"6.2-1  cannot tell: {CASE}[len=4B]: error: no space" in done.out
     lab.kernel("6.2", PASS)
     done = lab.bisect()
     assert "changes between 6.2-1 and 6.3-1\n" in done.out and "1 kernels run, 2 stored" in done.out
@@ -597,9 +601,14 @@ def test_bad_input_of_kernels(lab, more, message):
     (FAIL | {"status": 99}, 1, f"bad: 6.1-test: {POINT}: seen EXDEV"),
     (SKIP | {"status": 77}, 125, "cannot tell: 6.1-test: skipped: no clone"),
     (PASS | {"stops": 1}, 125, "cannot tell: 6.1-test: the guest ended before the command did"),
+    # as the driver exits, and what it prints
+    (TWO_ERRORS | {"status": 99, "prints": "2 points, 1 error\n"}, 125,
+     f"cannot tell: 6.1-test: {CASE}[len=4B]: error: no space"),
+    ({"rounds": [[{"verdict": "miss", "reason": "wedged"}]], "status": 99}, 125,
+     f"cannot tell: 6.1-test: {POINT}: miss: wedged"),
+    (TWO_ERRORS | {"status": 99, "damage": "xfs was not checked: busy\n"}, 125,
+     f"cannot tell: 6.1-test: {CASE}[len=4B]: error: no space"),
     (PASS | {"damage": "bad magic\n", "status": 1}, 1, "bad: 6.1-test: damaged: bad magic"),
-    ({"rounds": [[{"verdict": "error", "reason": "no space"}]]}, 125, "cannot tell: 6.1-test: "
-     "error: no space"),
     ({"status": 77, "prints": "cowbell fs: the kernel has no xfs\n"}, 125,
      "no results, exit status "
      "77: cowbell fs: the kernel has no xfs"),
@@ -659,7 +668,8 @@ def rounds(*verdicts):
     (["--flaky-rate", "0.5"], rounds(*["pass"] * 7, "fail"), 0, "good: 6.1-test: 7 rounds"),
     (["--flaky-rate", "0.5", "--error-rate", "0.25"], rounds("pass", "pass", "fail"), 0,
      "2 rounds"),
-    (["--flaky-rate", "0.5"], rounds("pass", "error", "pass"), 125, "error: once"),
+    (["--flaky-rate", "0.5"], rounds("pass", "error", "pass") | {"status": 99}, 125,
+     f"{POINT}: error: once"),
     (["--flaky-rate", "0.5"], rounds("pass", "skip"), 125, "1 of 7 rounds say something"),
     (["--flaky-rate", "0.5", "--good-is", "fail"], rounds("pass", "pass", "fail"), 0,
      "good: 6.1-test"),

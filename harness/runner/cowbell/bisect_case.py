@@ -161,6 +161,13 @@ def skip_reasons(lines: Iterable[Line]) -> str:
     return "; ".join(dict.fromkeys(line.get("reason", "skipped") for line in lines))
 
 
+def broken(lines: Sequence[Line]) -> str:
+    """Why a result says nothing, if there is one that should have said something."""
+    return next((f"{line['case']}: {verdict}: {line.get('reason', '')}"
+                 for verdict in ("error", "miss") for line in lines
+                 if line["verdict"] == verdict), "")
+
+
 def judge(lines: Sequence[Line], observe: str = "", damage: str = "") -> Finding:
     """What the results of one case on one kernel say.
 
@@ -173,11 +180,11 @@ def judge(lines: Sequence[Line], observe: str = "", damage: str = "") -> Finding
         return Finding(None, "no results")
     verdict = next((word for word in ("fail", "error", "miss", "pass", "done") if word in found),
                    "skip")
-    reason = found[verdict].get("reason", "") if verdict in ("fail", "error", "miss") else ""
+    reason = found[verdict].get("reason", "") if verdict == "fail" else ""
     if damage and verdict != "fail":
         verdict, reason = "fail", f"damaged: {last_line(damage)}"
     if verdict in ("error", "miss"):
-        return Finding(None, f"{verdict}: {reason}", lines)
+        return Finding(None, broken(lines), lines)
     skipped = [line for line in lines if line["verdict"] == "skip"]
     if verdict == "skip":
         return Finding(None, f"skipped: {skip_reasons(skipped)}", lines)
@@ -240,7 +247,8 @@ def read_finding(path: Path, observe: str, damage: Path, fault: str = "") -> Fin
     failed = finding.behaviour and finding.behaviour.verdict == "fail"
     why = fault or results.flaw()
     if why and not failed:
-        return Finding(None, why, results.cases, why)
+        # The driver's exit status says only that there was an error, and not which.
+        return Finding(None, broken(results.cases) or why, results.cases, why)
     return replace(finding, cut=why)
 
 

@@ -10,10 +10,10 @@ import tempfile
 from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
+from typing import Iterator
 
 from . import fs, kernel as system, vm
-from .bisect_case import (MEANING, Files, Finding, Trial, require_room, run_trial,
+from .bisect_case import (MEANING, Files, Finding, Trial, broken, require_room, run_trial,
                           values_of)
 from .bisect_rounds import CONFIDENCE, rate_at_least, rounds_needed
 from .command import endings_held
@@ -122,12 +122,6 @@ class Judge:
     def answer(self, sign: bool) -> int:
         """The exit code for a kernel that showed the sign, or never did."""
         return BAD if sign == (self.by_value or self.key == "pass") else GOOD
-
-
-def broken(lines: Iterable[Line]) -> str:
-    """Why a result is none, if there is one such."""
-    return next((f"{line['case']}: {line['verdict']}: {line.get('reason', '')}" for line in lines
-                 if line["verdict"] in ("error", "miss")), "")
 
 
 def decide(finding: Finding, judge: Judge, rounds: int) -> tuple[int, str]:
