@@ -753,6 +753,29 @@ def test_calibrate_measures_the_rate(lab):
     assert done.returncode == 1 and "bad in 0 of 20 rounds" in done.out
 
 
+@pytest.mark.parametrize("shows, said", [
+    (PASS | {"damage": "xfs is damaged:\nbad magic\n", "status": 1}, "damaged: bad magic"),
+    (SKIP | {"damage": "xfs is damaged:\nbad magic\n", "status": 77}, "damaged: bad magic"),
+    # between two rounds, and after the last
+    (PASS | {"panic": 3}, "damaged: the guest died: Kernel panic - not syncing: sysrq"),
+    (PASS | {"panic": 7}, "damaged: the guest died: Kernel panic - not syncing: sysrq"),
+])
+def test_what_shows_once_for_each_boot_has_no_rate(lab, shows, said):
+    done = lab.step(shows, "--calibrate", "3")
+    assert (done.returncode, done.err) == (1, "")
+    assert f"bad, but not in a round: {said}\n" in done.out
+    assert "shows once for each boot" in done.out and "no rate" in done.out
+    assert "0 of 3 rounds" not in done.out and "no bad end" not in done.out
+    # what rounds show has one
+    done = lab.step(rounds("fail", "pass") | {"damage": "xfs is damaged:\n", "status": 1},
+                    "--calibrate", "3")
+    assert done.returncode == 0 and "bad in 1 of 3 rounds" in done.out
+    # damage is no value
+    done = lab.step(observed("EXDEV") | {"damage": "xfs is damaged:\n", "status": 1},
+                    "--calibrate", "3", "--good-is", "result=EXDEV")
+    assert done.returncode == 1 and "bad in 0 of 3 rounds" in done.out
+
+
 def test_a_step_builds_first(lab):
     assert lab.step(PASS, "--build", "touch built").returncode == 0
     assert (lab.top / "built").exists()

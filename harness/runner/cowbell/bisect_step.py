@@ -124,6 +124,17 @@ class Judge:
         return BAD if sign == (self.by_value or self.key == "pass") else GOOD
 
 
+def bad_of_boot(finding: Finding, judge: Judge) -> str:
+    """Why a kernel has failed of which no point did, or nothing if it has not.
+
+    The filesystem was damaged, or the kernel died when a point of it had run.
+    """
+    behaviour = finding.behaviour
+    if judge.by_value or not behaviour or behaviour.verdict != "fail":
+        return ""
+    return behaviour.reason
+
+
 def decide(finding: Finding, judge: Judge, rounds: int) -> tuple[int, str]:
     """The exit code for what was found, and a word about it."""
     shown = judge.rounds(finding)
@@ -135,10 +146,10 @@ def decide(finding: Finding, judge: Judge, rounds: int) -> tuple[int, str]:
             line.get("reason", "failed")
         where = f" in round {first} of {rounds}" if rounds > 1 else ""
         return judge.answer(True), f"{line['case']}: {seen}{where}"
+    after = bad_of_boot(finding, judge)
+    if after:
+        return judge.answer(True), after
     behaviour = finding.behaviour
-    if behaviour and behaviour.verdict == "fail" and not judge.by_value:
-        # No point failed, but the filesystem was damaged, or the kernel died afterwards.
-        return judge.answer(True), behaviour.reason
     if not behaviour:
         return CANNOT_TELL, finding.why
     if len(shown) < rounds:
@@ -152,6 +163,11 @@ def calibrate(finding: Finding, judge: Judge, error: float) -> int:
     """Say how often the bug shows; the exit status."""
     shown = judge.rounds(finding)
     seen = sum(shown.values())
+    after = bad_of_boot(finding, judge)
+    if after and not seen:
+        print(f"bad, but not in a round: {after}\nthat shows once for each boot, however many "
+              "rounds are run: no rate can be given")
+        return EXIT_FAILED
     if not shown:
         raise RunnerError(f"nothing to calibrate with: {finding.why or 'no results'}")
     print(f"bad in {seen} of {len(shown)} rounds")
