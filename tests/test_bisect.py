@@ -873,6 +873,48 @@ def test_a_tree_without_a_kernel_aborts(lab):
     assert done.returncode == 200 and "no kernel was built there" in done.err
 
 
+def put_tree(lab, makefile):
+    """A tree in which a kernel was built that has a module."""
+    tree = lab.top / "linux"
+    (tree / "arch/x86/boot").mkdir(parents=True)
+    (tree / "arch/x86/boot/bzImage").write_bytes(bzimage("6.19.0", lab.version, PASS))
+    (tree / "modules.order").write_text("fs/a.o\n")
+    (tree / "Makefile").write_text(
+        f"M = $(INSTALL_MOD_PATH)/lib/modules/6.19.0\nmodules_install:\n\t{makefile}\n")
+
+
+def step_of_tree(lab):
+    return lab.run("step", "--case", POINT, "--fs", "xfs", "--build", "true", "--tree", "linux")
+
+
+@pytest.mark.parametrize("makefile, said", [
+    ("@echo cp: no fs/a.ko; false", "/linux: cp: no fs/a.ko"),
+    ("@$(MAKE) a.ko", "/linux: make[1]: *** No rule to make target 'a.ko'."),
+    pytest.param("mkdir -p $M/modules.dep/a", "depmod of 6.19.0: ", marks=pytest.mark.skipif(
+        not find_tool("depmod"), reason="depmod is not installed"))])
+def test_modules_that_cannot_be_installed_are_the_revisions_fault(lab, makefile, said):
+    put_tree(lab, makefile)
+    done = step_of_tree(lab)
+    assert (done.returncode, done.err, lab.boots()) == (125, "", 0)
+    assert done.out.startswith("cannot tell: ") and said in done.out
+    assert len(done.out.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_modules_for_which_there_is_no_room_abort(lab):
+    put_tree(lab, "mkdir -p $M && cat /dev/zero >$M/a.ko")
+    with mounted(lab.kernels, "tmpfs", "size=4M"):
+        done = step_of_tree(lab)
+        assert done.returncode == 200 and "No space left on device" in done.err
+
+
+def test_modules_that_nothing_can_install_abort(lab):
+    put_tree(lab, "true")
+    done = lab.run_patched("import cowbell.apt_root as a; a.find_tool = lambda name: None",
+                           "step", "--case", POINT, "--fs", "xfs", "--tree", "linux")
+    assert done.returncode == 200 and "make is not installed" in done.stderr
+
+
 def test_a_tree_may_be_called_as_a_version_is(lab):
     lab.kernel("6.1", PASS)
     (lab.top / "6.1").mkdir()

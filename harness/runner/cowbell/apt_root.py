@@ -58,6 +58,10 @@ class Package:
     depends: str
 
 
+class ProgramFailed(RunnerError):
+    """A program ran to its end, and its exit status says that it failed."""
+
+
 def end_group(child: subprocess.Popen[bytes] | None) -> None:
     """Kill a program and all that it started, and see them gone."""
     if child:
@@ -102,7 +106,9 @@ def run_to_end(command: Sequence[str | Path], seconds: float = APT_SECONDS,
 def reason(output: bytes, status: int) -> str:
     """Why a program failed, in one line of its output: the first that says so, or the last."""
     text = output.decode(errors="replace")
-    for pattern in (r".*No space left on device.*", r"(?<=^E: ).*", r"(?<=^W: ).*", r"^tar: .*"):
+    for pattern in (r".*No space left on device.*", r"(?<=^E: ).*", r"(?<=^W: ).*", r"^tar: .*",
+                    # What make itself says, or what it says only the exit status of.
+                    r"^make(\[\d+\])?: \*\*\* [^[\n].*", r"^.+(?=\nmake(\[\d+\])?: \*\*\* \[)"):
         found = re.search(pattern, text, re.MULTILINE)
         if found:
             return " ".join(found[0].split())
@@ -110,10 +116,13 @@ def reason(output: bytes, status: int) -> str:
 
 
 def checked(command: Sequence[str | Path], what: str, **more: str) -> bytes:
-    """The output of a program that must succeed. Raises RunnerError: `what`, and the reason."""
+    """The output of a program that must succeed.
+
+    Raises ProgramFailed: `what`, and the reason; and as run_to_end() does.
+    """
     done = run_to_end(command, **more)
     if done.returncode != 0:
-        raise RunnerError(f"{what}: {reason(done.stdout, done.returncode)}")
+        raise ProgramFailed(f"{what}: {reason(done.stdout, done.returncode)}")
     return done.stdout
 
 

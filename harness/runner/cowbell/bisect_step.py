@@ -17,7 +17,7 @@ from .bisect_case import (MEANING, Files, Finding, Trial, broken, require_room, 
                           values_of)
 from .bisect_rounds import CONFIDENCE, rate_at_least, rounds_needed
 from .command import endings_held
-from .kernels import Kernel, find_kernel
+from .kernels import BadTree, Kernel, find_kernel
 from .results import Line
 from .tools import (EXIT_FAILED, RunnerError, Unsupported, UsageError, exit_status,
                     last_line)
@@ -256,7 +256,11 @@ def run_step(args: argparse.Namespace, trial: Trial | None, driver: Path) -> int
     judge = Judge(args.good_is)
     if args.build and not build(args.build, args.tree):
         return CANNOT_TELL
-    kernel = find_kernel(args.kernel or str(args.tree.absolute()))
+    try:
+        kernel = find_kernel(args.kernel or str(args.tree.absolute()))
+    except BadTree as error:
+        print(f"cannot tell: {error}", flush=True)
+        return CANNOT_TELL
     with files_in(args.keep, revision(args.tree, kernel)) as files:
         if trial is None:
             return measure(kernel, args, driver, files)

@@ -13,6 +13,7 @@ RELEASE is what uname -r says. See docs/kernels.md.
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -27,7 +28,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Iterable, Iterator, Sequence
 
-from .apt_root import AptRoot, Package, checked
+from .apt_root import AptRoot, Package, ProgramFailed, checked
 from .command import ends_well
 from .images import save_plain
 from .modules import unpack_modules
@@ -70,6 +71,10 @@ a path of a vmlinuz ("VMLINUZ" or "VMLINUZ,MODULES-FOLDER"), or a folder in whic
 built. Of a version, what is here goes before what must be fetched, then newer before older.
 Kernels are kept in COWBELL_KERNELS (~/.cache/cowbell/kernels).
 """ % ", ".join(SUITES)
+
+
+class BadTree(RunnerError):
+    """What was built in a tree cannot be used, and this machine is not to blame."""
 
 
 @dataclass(frozen=True)
@@ -309,8 +314,22 @@ def tree_state(tree: Path) -> str:
     return digest.hexdigest()[:12]
 
 
+@contextlib.contextmanager
+def tree_blamed(cache: Path) -> Iterator[None]:
+    """Raise what a program fails at as BadTree, unless it had no room in the cache."""
+    try:
+        yield
+    except ProgramFailed as error:
+        if shutil.disk_usage(cache).free < MIB or os.strerror(errno.ENOSPC) in str(error):
+            raise
+        raise BadTree(str(error)) from None
+
+
 def built_kernel(tree: Path) -> Kernel:
-    """The kernel built in a tree, its modules installed into the cache. Raises RunnerError."""
+    """The kernel built in a tree, its modules installed into the cache.
+
+    Raises BadTree if that fails since the tree is as it is, RunnerError.
+    """
     tree = tree.resolve()
     image = tree / "arch/x86/boot/bzImage"
     if not image.is_file():
@@ -329,10 +348,12 @@ def built_kernel(tree: Path) -> Kernel:
         if (tree / ".config").is_file():
             shutil.copy(tree / ".config", new / "boot" / f"config-{release}")
         order = tree / "modules.order"
-        if order.is_file() and order.stat().st_size:
-            checked(["make", "-C", tree, "modules_install", f"INSTALL_MOD_PATH={new}",
-                     "INSTALL_MOD_STRIP=1"], f"make modules_install in {tree}")
-        complete(new, banner_title(banner), "tree")
+        with tree_blamed(cache):
+            if order.is_file() and order.stat().st_size:
+                checked(["make", "--no-print-directory", "-C", tree, "modules_install",
+                         f"INSTALL_MOD_PATH={new}", "INSTALL_MOD_STRIP=1"],
+                        f"make modules_install in {tree}")
+            complete(new, banner_title(banner), "tree")
         builds.mkdir(parents=True, exist_ok=True)
         # A guest may still be running with the modules of the last build.
         for old in sorted(builds.iterdir(), key=lambda path: path.stat().st_mtime)[:-1]:
