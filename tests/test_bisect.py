@@ -818,6 +818,7 @@ def test_a_full_disk_aborts(lab, command):
 
 
 GATE = ["--case", "", "--bench", "extents", "--metric", "clone*"]
+ENDS = [*GATE, "--good", "g", "--bad", "b"]
 
 
 @pytest.mark.parametrize("shows, status", [
@@ -861,6 +862,13 @@ def test_what_the_emulation_has_spoilt_is_no_measurement(lab):
     (["--cowbell", "/no/such/cowbell"], "/no/such/cowbell"),
     ([*GATE, "--good", "nowhere", "--bad", "nowhere"], "nowhere is not there"),
     ([*GATE], "--bench needs results of both ends"),
+    ([*ENDS, "--good-is", "fail"], "--good-is belongs to --case"),
+    ([*ENDS, "--good-is", "pass"], "--good-is belongs to --case"),
+    ([*ENDS, "--good-is", ""], "--good-is belongs to --case"),
+    ([*ENDS, "--flaky-rate", "1"], "--flaky-rate belongs to --case"),
+    ([*ENDS, "--error-rate", "0.05"], "--error-rate belongs to --case"),
+    ([*ENDS, "--seed", "0"], "--seed belongs to --case"),
+    ([*ENDS, "--calibrate", "5"], "--calibrate belongs to --case"),
     (["--keep", "/proc/no"], "/proc/no"),
 ])
 def test_bad_input_aborts_a_bisection(lab, more, message):

@@ -25,6 +25,8 @@ from .tools import (EXIT_FAILED, RunnerError, Unsupported, UsageError, exit_stat
 GOOD, BAD, CANNOT_TELL, ABORT = 0, 1, 125, 200
 WORDS = {GOOD: "good", BAD: "bad", CANNOT_TELL: "cannot tell"}
 CALIBRATION_ROUNDS_MAX = 10000
+# Of options that only a case has: not the parser's, so that it can be told whether they are given.
+DEFAULTS = {"good_is": "pass", "error_rate": 0.01, "flaky_rate": 1.0}
 
 
 def build(command: str, folder: Path) -> bool:
@@ -222,6 +224,13 @@ def measure(kernel: Kernel, args: argparse.Namespace, driver: Path, files: Files
     return outcome.status if outcome.status in (GOOD, BAD, ABORT) else CANNOT_TELL
 
 
+def fill_defaults(args: argparse.Namespace) -> None:
+    """Give the options of a case that are not given the values that they then have."""
+    for name, value in DEFAULTS.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+
+
 def rounds_for(args: argparse.Namespace) -> int:
     """How many rounds a step takes. Raises UsageError."""
     if args.calibrate:
@@ -244,8 +253,10 @@ def check_measuring(args: argparse.Namespace) -> None:
         raise UsageError(f"--{given[0]} belongs to --bench")
     if args.bench and not (args.good and args.bad):
         raise UsageError("--bench needs results of both ends: --good FILE... --bad FILE...")
-    if args.bench and args.calibrate:
-        raise UsageError("--calibrate belongs to --case")
+    given = [name for name in DEFAULTS if getattr(args, name) is not None]
+    given += [name for name in ("seed", "calibrate") if getattr(args, name)]
+    if args.bench and given:
+        raise UsageError(f"--{given[0].replace('_', '-')} belongs to --case")
     for path in (*args.good, *args.bad):
         if not path.is_file():
             raise UsageError(f"{path} is not there")
@@ -280,11 +291,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="what CMD makes, if it is no kernel tree; as cowbell kernel")
     parser.add_argument("--tree", metavar="DIR", type=Path, default=Path("."),
                         help="the kernel tree (.)")
-    parser.add_argument("--good-is", metavar="HOW", default="pass",
+    parser.add_argument("--good-is", metavar="HOW",
                         help="pass (the default), fail, or KEY=VALUE of what is observed")
-    parser.add_argument("--error-rate", metavar="P", type=float, default=0.01,
+    parser.add_argument("--error-rate", metavar="P", type=float,
                         help="how seldom a bug that shows at --flaky-rate may be missed (0.01)")
-    parser.add_argument("--flaky-rate", metavar="R", type=float, default=1.0,
+    parser.add_argument("--flaky-rate", metavar="R", type=float,
                         help="in what part of the rounds the bug shows (1: in each)")
     parser.add_argument("--calibrate", metavar="N", type=int, nargs="?", const=100, default=0,
                         help="run N rounds (100) of a bad kernel and say what --flaky-rate is")

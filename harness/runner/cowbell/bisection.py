@@ -87,6 +87,7 @@ def main(argv: Sequence[str]) -> int:
         case_files = find_case(driver, args.case)[2]
         return bisect_kernels.bisect_kernels(args, trial, case_files)
     bisect_step.check_measuring(args)
+    bisect_step.fill_defaults(args)
     rounds = bisect_step.rounds_for(args)
     # A failure decides, unless it is counted, or values count and verdicts do not.
     all_rounds = bool(args.calibrate) or "=" in args.good_is
