@@ -711,7 +711,7 @@ def test_a_failure_ends_no_rounds_whose_values_count(lab):
 
 
 @pytest.mark.parametrize("more, shows, status, said", [
-    # dead while the second point ran; between two; before the second line of the end
+    # dead while the second point ran, between two, before the end of the results, and after it
     ([], {"rounds": [[GOOD_ONE, shown("EXDEV", case=FOUR)]], "panic": 4}, 125, "Kernel panic"),
     ([], {"rounds": [[GOOD_ONE, shown("EXDEV", case=FOUR)]], "panic": 3}, 125, "Kernel panic"),
     ([], {"rounds": [[GOOD_ONE]], "panic": 3}, 125, "Kernel panic"),
@@ -722,13 +722,13 @@ def test_a_failure_ends_no_rounds_whose_values_count(lab):
     ([], {"rounds": [[GOOD_ONE, {"case": FOUR, "verdict": "fail", "reason": "no"}]]}, 125,
      "0 of 1 rounds say something of result"),
     ([], {"rounds": [[GOOD_ONE, {"case": FOUR, "verdict": "skip", "reason": "no"}]]}, 0, "good"),
-    # between two rounds; in the second one
+    # between two rounds, twice in the second, and after it
     (["--flaky-rate", "0.9"], {"rounds": [[GOOD_ONE]], "panic": 3}, 125, "Kernel panic"),
     (["--flaky-rate", "0.9"], {"rounds": [[GOOD_ONE]], "panic": 4}, 125, "Kernel panic"),
     (["--flaky-rate", "0.9"], {"rounds": [[GOOD_ONE, shown("EXDEV", case=FOUR)]], "panic": 7}, 125,
      "Kernel panic"),
     (["--flaky-rate", "0.9"], {"rounds": [[GOOD_ONE]], "panic": 6}, 0, "good"),
-    # more was cut short than the kernel can be blamed for
+    # cut short, and not by a panic
     ([], {"rounds": [[shown("EXDEV", verdict="fail", reason="no")]], "stops": 3}, 125,
      "the guest ended before the command did"),
     (["--calibrate", "2"], {"rounds": [[shown("0")], [GOOD_ONE, {"case": FOUR}]]}, 0,
