@@ -323,7 +323,7 @@ void try_reclaim(struct lab *l)
 /* It is not tried: nothing else would run well at the same time. */
 void try_fill(struct lab *l)
 {
-	struct stat before, after;
+	struct stat st;
 
 	if (!has_dedicated(l))
 		return;
@@ -333,15 +333,12 @@ void try_fill(struct lab *l)
 	}
 	if (!one(l))
 		return;
-	if (fstat(l->fd[0], &before)) {
-		lab_setup(l, errno);
-	} else if (fallocate(l->fd[0], FALLOC_FL_KEEP_SIZE, LAB_SIZE, LAB_SIZE)) {
+	if (fallocate(l->fd[0], FALLOC_FL_KEEP_SIZE, LAB_SIZE, LAB_SIZE))
 		lab_refused(l, "fallocate with FALLOC_FL_KEEP_SIZE", errno);
-	} else if (fstat(l->fd[0], &after)) {
+	else if (fstat(l->fd[0], &st))
 		lab_setup(l, errno);
-	} else if (after.st_blocks <= before.st_blocks) {
+	else if (st.st_blocks * 512 <= LAB_SIZE)
 		lab_no(l, "fallocate with FALLOC_FL_KEEP_SIZE reserves no block");
-	}
 }
 
 void try_quota(struct lab *l)
