@@ -51,15 +51,20 @@ def test_the_kernel_in_an_image(tmp_path, pack):
     assert (tmp_path / "vmlinux-6.12").read_bytes() == elf(1, 18)
 
 
-@pytest.mark.parametrize("image", [
-    b"", bytes(0x24c), bytes(4096), bzimage(b"\xfd7zXZ\0 and no more"), bzimage(b"\x1f\x8b\0"),
-    bzimage(b"\x28\xb5\x2f\xfd"), bzimage(gzip.compress(b"no ELF")),
-    bzimage(gzip.compress(elf())), bzimage(gzip.compress(elf(1, 17))),
-    bzimage(gzip.compress(elf(18)[:180])), bzimage(gzip.compress(b"\x7fELF"))])
-def test_an_image_of_which_it_cannot_be_had(tmp_path, image):
+OTHERS = {
+    "empty": b"", "short": bytes(0x24c), "zeroes": bytes(4096),
+    "cut-xz": bzimage(b"\xfd7zXZ\0 and no more"), "cut-gzip": bzimage(b"\x1f\x8b\0"),
+    "cut-zstd": bzimage(b"\x28\xb5\x2f\xfd"), "no-elf": bzimage(gzip.compress(b"no ELF")),
+    "no-note": bzimage(gzip.compress(elf())), "no-entry": bzimage(gzip.compress(elf(1, 17))),
+    "cut-elf": bzimage(gzip.compress(elf(18)[:180])),
+    "shortest-elf": bzimage(gzip.compress(b"\x7fELF"))}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_image_of_which_it_cannot_be_had(tmp_path, name):
     """It is started as it is."""
     path = tmp_path / "vmlinuz"
-    path.write_bytes(image)
+    path.write_bytes(OTHERS[name])
     images.save_plain(path)
     assert list(tmp_path.iterdir()) == [path] and images.find_plain(path) is None
 
