@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Images of kernels: the ELF that a bzImage packs, which QEMU can start by itself.
 
-An emulated CPU takes a second to unpack a kernel packed with zstd, and four for xz, which this
-machine does in a tenth. QEMU starts an ELF that has an entry for PVH, as a note says (the kernel's
-arch/x86/platform/pvh/head.S, CONFIG_PVH).
+An emulated CPU takes up to a second to unpack a kernel packed with zstd, and more than three for
+xz, in each start; here it is done once. QEMU starts an ELF that has an entry for PVH, as a note
+says (the kernel's arch/x86/platform/pvh/head.S, CONFIG_PVH).
 """
 
 import lzma
