@@ -697,6 +697,13 @@ static void test_load__needs_implied(void **state)
 		{ "'files': {'a': {}}, 'steps': [{'op': 'fsync', 'fd': 'a'}, "
 		  "{'op': 'freeze', 'fd': 'a'}, {'op': 'thaw', 'fd': 'a'}]}",
 		  "dedicated freeze", true },
+		{ "'files': {'a': {}}, 'actors': {'x': [{'op': 'fsync', 'fd': 'a'}], "
+		  "'y': [{'op': 'unlink', 'file': 'a'}]}, 'race': {'restore': true}, "
+		  "'after': ['no-hang']}",
+		  "name_free", true },
+		{ "'files': {'a': {}}, 'actors': {'x': [{'op': 'fsync', 'fd': 'a'}], "
+		  "'y': [{'op': 'unlink', 'file': 'a'}]}, 'after': ['no-hang']}",
+		  "", true },
 	};
 
 	(void)state;
