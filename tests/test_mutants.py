@@ -163,17 +163,38 @@ def test_a_survivor_is_explained(points, acts, why):
     assert outcome.verdict == "survived" and outcome.why == why
 
 
-def point(name, *ops, strength="must"):
+def point(name, *ops, strength="must", timed=False):
     """A point of a case without a file."""
-    return mutants.Point(name, "", strength, frozenset(ops))
+    return mutants.Point(name, "", strength, frozenset(ops), timed)
 
 
 def test_a_sample_is_spread_and_leaves_slow_points_out():
-    points = [point(f"a/x[len={number}]") for number in range(10)] + [point("a/slow")]
+    points = [point(f"a/x[len={number}]") for number in range(10)]
+    points += [point("a/slow"), point("a/race", timed=True)]
     baseline = mutants.Baseline(wall_ns={"a/slow": mutants.SAMPLE_NS + 1})
     names = [p.name for p in mutants.sample(points, baseline, mutants.SAMPLE_NS)]
     assert names == ["a/x[len=0]", "a/x[len=9]"]
-    assert len(mutants.sample(points, baseline, None)) == 3
+    assert len(mutants.sample(points, baseline, None)) == 4
+
+
+def test_races_have_a_part_of_their_time_without_a_mutant(cases):
+    bench = FakeBench(set(), budget="0.5")
+    asked = []
+    bench.drive = lambda names, _env, _folder, *more: asked.append((names, more)) or \
+        results.ResultFile(Path("x"), run={}, cases=[line(name, "pass") for name in names])
+    assert mutants.run_baseline(bench, [point("a/race", timed=True)]).passed("a/race")
+    assert asked == [(["a/race"], ("--jobs", "1", "--budget", "0.05"))]
+    bench.args.budget = "0.001"
+    mutants.run_baseline(bench, [point("a/race")])
+    assert asked[1][1][-1] == "0.001"
+
+
+def test_the_driver_says_which_points_last_as_long_as_they_may():
+    listed = mutants.list_points(DRIVER, ["race/pairs-that-come-back", "errno/overlap-in-one-file",
+                                          "interrupt/clone-is-all-or-nothing"])
+    assert {one.case: one.timed for one in listed} == {
+        "race/pairs-that-come-back": True, "errno/overlap-in-one-file": False,
+        "interrupt/clone-is-all-or-nothing": True}
 
 
 class FakeBench:

@@ -149,7 +149,7 @@ def test_list_json(folder):
     assert json.loads(lines[0]) == {
         "case": "clone/long[len=1B,k=1]", "file": f"{folder}/cases/clone/long.json",
         "checks": "something", "why": ["contract:F8"], "strength": "must", "tags": ["long"],
-        "needs": ["clone"], "alone": False, "ops": ["clone_range"]}
+        "needs": ["clone"], "alone": False, "timed": False, "ops": ["clone_range"]}
 
 
 def test_list_cases(folder):

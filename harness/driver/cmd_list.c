@@ -162,10 +162,11 @@ static int print_json(const struct selected *s)
 		fprintf(stderr, "%s\n", err.text);
 		return CMD_HARNESS;
 	}
-	line = json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:o}", "case", p->name, "file",
-			 c->path, "checks", c->checks, "why", texts_json(c->why, c->why_count),
-			 "strength", strength_words[c->strength], "tags", tags_json(s), "needs",
-			 needs_json(p), "alone", p->alone, "ops", ops_json(p));
+	line = json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:b, s:o}", "case", p->name,
+			 "file", c->path, "checks", c->checks, "why",
+			 texts_json(c->why, c->why_count), "strength", strength_words[c->strength],
+			 "tags", tags_json(s), "needs", needs_json(p), "alone", p->alone, "timed",
+			 p->race || p->interrupt, "ops", ops_json(p));
 	json_dumpf(line, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(line);
