@@ -107,6 +107,7 @@ def preload(folder, body, more=""):
     source, library = folder / "preload.c", folder / "preload.so"
     source.write_text("""
         #define _GNU_SOURCE
+        #include <dlfcn.h>
         #include <signal.h>
         #include <sys/syscall.h>
         #include <time.h>
@@ -141,6 +142,29 @@ def test_call_that_never_ends(place):
 
 UNSENT = """int timer_settime(timer_t id, int flags, const struct itimerspec *when,
     struct itimerspec *old) { return 0; }"""
+
+
+# The timer is set, and then this process does not come to its call for longer than the call takes.
+EARLY = """int timer_settime(timer_t id, int flags, const struct itimerspec *when,
+    struct itimerspec *old)
+{
+    int (*real)(timer_t, int, const struct itimerspec *, struct itimerspec *) =
+        dlsym(RTLD_NEXT, "timer_settime");
+    struct timespec rest = { 0, 30000000 };
+    const int status = real(id, flags, when, old);
+    while (nanosleep(&rest, &rest)) ;
+    return status;
+}"""
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGKILL", "SIGSTOP"])
+def test_signals_that_come_before_the_call(place, name):
+    """They say nothing about it, so they have not landed."""
+    handler = "plain" if name == "SIGUSR1" else "none"
+    case = run(place, sweep(shots=4, signal=name, handler=handler),
+               env=preload(place.top, "", EARLY))
+    assert (case["verdict"], case["reason"]) == \
+        ("error", "only 0 of 16 signals landed inside the call")
 
 
 def test_signals_that_miss_the_call(place):

@@ -36,8 +36,10 @@
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)
 
-/* From the arming of the timer to the call. */
+/* From the setting of the timer to the call. */
 #define LEAD_NS (50 * US)
+/* A process that makes a call is long gone then. */
+#define NEVER_NS (86400 * S)
 /* How long SIGSTOP lasts, and how often to look whether it has come. */
 #define STOPPED_NS MS
 #define LOOK_NS	   (200 * US)
@@ -59,8 +61,10 @@
 
 /** struct stage - what the process that makes the call shares with the one that watches */
 struct stage {
-	/** @start_ns, @end_ns: of the call; @caught_ns: when the handler ran, 0 if it has not */
+	/** @start_ns, @end_ns: of the call; it is to begin then, and did at @begun_ns if not 0 */
 	uint64_t start_ns, end_ns;
+	_Atomic uint64_t begun_ns;
+	/** @caught_ns: when the handler ran, 0 if it has not */
 	_Atomic uint64_t caught_ns;
 	/** @returned: .result and .end_ns are valid */
 	_Atomic bool returned;
@@ -150,20 +154,30 @@ static struct timespec timespec_of(uint64_t ns)
 	return (struct timespec){ .tv_sec = (time_t)(ns / S), .tv_nsec = (long)(ns % S) };
 }
 
-/* Takes the signal as the case says, and has it sent at an absolute time. */
-static int arm(const struct interrupt *in, uint64_t due_ns, timer_t *timer)
+/* Have the timer's signal sent at an absolute time. */
+static int set(timer_t timer, uint64_t due_ns)
+{
+	const struct itimerspec when = { .it_value = timespec_of(due_ns) };
+
+	return timer_settime(timer, TIMER_ABSTIME, &when, NULL) < 0 ? errno : 0;
+}
+
+/*
+ * Takes the signal as the case says, and makes a timer that sends it. In a new process all this
+ * takes longer than a short call does, so it comes before the call's time is set; and the timer is
+ * set once, to a time that does not come.
+ */
+static int arm(const struct interrupt *in, timer_t *timer)
 {
 	struct sigaction act = { .sa_handler = in->handler == HANDLER_NONE ? SIG_DFL : note_caught,
 				 .sa_flags = in->handler == HANDLER_RESTART ? SA_RESTART : 0 };
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = in->signal };
-	const struct itimerspec when = { .it_value = timespec_of(due_ns) };
 	const bool settable = in->signal != SIGKILL && in->signal != SIGSTOP;
 
 	if ((settable && sigaction(in->signal, &act, NULL) < 0) ||
-	    timer_create(CLOCK_MONOTONIC, &event, timer) < 0 ||
-	    timer_settime(*timer, TIMER_ABSTIME, &when, NULL) < 0)
+	    timer_create(CLOCK_MONOTONIC, &event, timer) < 0)
 		return errno;
-	return 0;
+	return set(*timer, clock_ns() + NEVER_NS);
 }
 
 /* The process that makes the call. It works on a copy of the world, whose result both can read. */
@@ -178,13 +192,17 @@ static _Noreturn void be_victim(const struct sweep *s, const struct shot *shot, 
 		_exit(0);
 	victims_stage = stage;
 	mine.arena = arena_within(stage->memory, sizeof(stage->memory));
-	stage->start_ns = clock_ns() + LEAD_NS;
 	if (shot->armed)
-		stage->failed = arm(s->in, stage->start_ns + shot->delay_ns, &timer);
+		stage->failed = arm(s->in, &timer);
+	stage->start_ns = clock_ns() + LEAD_NS;
+	if (shot->armed && !stage->failed)
+		stage->failed = set(timer, stage->start_ns + shot->delay_ns);
 	if (stage->failed)
 		_exit(1);
 	while (clock_ns() < stage->start_ns)
 		;
+	/* Later than it was to be if something else had this CPU. */
+	atomic_store(&stage->begun_ns, clock_ns());
 	s->in->call.op->run(&mine, s->in->call.args, &stage->result);
 	stage->end_ns = clock_ns();
 	/* the other process could not read what lies elsewhere */
@@ -205,6 +223,12 @@ static bool ended(int pidfd, uint64_t wait_ns)
 	return ppoll(&fd, 1, wait_ns ? &wait : NULL, NULL) > 0;
 }
 
+/* Of a process that does not run now: was it in the call when it was stopped or ended? */
+static bool running(struct stage *stage)
+{
+	return atomic_load(&stage->begun_ns) && !atomic_load(&stage->returned);
+}
+
 /* SIGSTOP: see it stop, and let it go on. */
 static bool watch_stop(struct shot *shot, int pidfd, pid_t pid, uint64_t limit_ns)
 {
@@ -217,7 +241,7 @@ static bool watch_stop(struct shot *shot, int pidfd, pid_t pid, uint64_t limit_n
 		if (waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG) || !info.si_pid)
 			continue;
 		shot->gone_ns = clock_ns();
-		shot->hit = !atomic_load(&shot->stage->returned);
+		shot->hit = running(shot->stage);
 		ended(pidfd, STOPPED_NS);
 		kill(pid, SIGCONT);
 		return ended(pidfd, limit_ns);
@@ -255,9 +279,10 @@ static void watch(const struct sweep *s, struct shot *shot, pid_t pid, int pidfd
 	waitid(P_PID, (id_t)pid, &info, WEXITED);
 	shot->fate = fate_of(shot, s->in, &info);
 	if (shot->fate == FATE_KILLED)
-		shot->hit = true;
+		shot->hit = running(shot->stage);
 	if (atomic_load(&shot->stage->caught_ns) && shot->fate == FATE_RETURNED) {
-		shot->hit = shot->stage->caught_ns <= shot->stage->end_ns;
+		shot->hit = shot->stage->caught_ns >= shot->stage->begun_ns &&
+			    shot->stage->caught_ns <= shot->stage->end_ns;
 		shot->gone_ns = shot->stage->end_ns;
 	}
 }
