@@ -38,7 +38,6 @@ BEGIN_SECONDS = (vm.SPOILT_MAX + 2) * vm.BOOT_SECONDS
 CONSOLE_SECONDS = 30.0
 KILL_SECONDS = 20.0
 POLL_SECONDS = 0.05
-KMSG_LINES = 60
 TAIL_LINES = 20
 # What the script says on the console before and after each filesystem.
 BEGINS, ENDS = "cowbell begins", "cowbell ends"
@@ -212,7 +211,7 @@ def console_lines(path: Path) -> list[str]:
 def complete(job: Job, kernel_log: Sequence[str]) -> None:
     """Add to a result file what its driver cannot write any more."""
     wall_ns = int((time.monotonic() - (job.began or time.monotonic())) * 1e9)
-    complete_results(job.results, job.points, job.why, kernel_log[:KMSG_LINES], wall_ns)
+    complete_results(job.results, job.points, job.why, kernel_log, wall_ns)
 
 
 class Guests:

@@ -25,6 +25,7 @@ from typing import Any, Callable, Iterator, Sequence
 
 from . import fs, kernel as system, vng
 from .command import ends_well, positive, seconds
+from .completion import find_trip
 from .filesystems import find_filesystem, parse_size
 from .images import find_plain
 from .initramfs import find_busybox, make_initramfs
@@ -555,12 +556,9 @@ GUESTS = {"qemu": Guest, "vng": VngGuest}
 def tripped(outcome: Outcome) -> str:
     """The line of the console that says that the emulation has made a mistake, or nothing.
 
-    A kernel patches code that the other CPU runs, most of all while it boots. QEMU does not always
-    get that right: that CPU stops at a breakpoint (int3) that is not there any more.
+    That is most likely while a kernel boots.
     """
-    if outcome.accel != "tcg":
-        return ""
-    return next((without_time(line) for line in outcome.console if "int3: 0000" in line), "")
+    return without_time(find_trip(outcome.console)) if outcome.accel == "tcg" else ""
 
 
 def spoilt(outcome: Outcome) -> bool:
