@@ -704,7 +704,7 @@ static json_t *latency_json(struct sweep *s)
 
 	qsort(s->latency_ns, n, sizeof(*v), by_size);
 	return json_pack("{s:I, s:I, s:I, s:I}", "min", (json_int_t)v[0], "median",
-			 (json_int_t)v[n / 2], "p95", (json_int_t)v[(n - 1) * 95 / 100], "max",
+			 (json_int_t)v[n / 2], "p95", (json_int_t)v[(n * 95 + 99) / 100 - 1], "max",
 			 (json_int_t)v[n - 1]);
 }
 
