@@ -70,11 +70,16 @@ static void (*const trials[NEED_COUNT])(struct lab *) = {
 	[NEED_HOOK] = try_hook,
 };
 
-const char *lab_name(int i)
+const char *lab_name(const struct lab *l, int i)
 {
-	static const char *const names[LAB_FILES] = { "probe-a", "probe-b", "probe-c" };
+	return l->name[i];
+}
 
-	return names[i];
+static void name_files(struct lab *l)
+{
+	for (int i = 0; i < LAB_FILES; i++)
+		snprintf(l->name[i], sizeof(l->name[i]), "probe-%c%u", 'a' + i, l->trials);
+	l->trials++;
 }
 
 int lab_write(struct lab *l, int fd, uint32_t pattern, uint64_t off, uint64_t len)
@@ -100,7 +105,7 @@ int lab_file(struct lab *l, int i, uint32_t pattern, uint64_t size, bool sync)
 {
 	int err;
 
-	l->fd[i] = openat(l->dirfd, lab_name(i), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	l->fd[i] = openat(l->dirfd, lab_name(l, i), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (l->fd[i] < 0)
 		return -errno;
 	err = lab_write(l, l->fd[i], pattern, 0, size);
@@ -170,8 +175,9 @@ void lab_clear(struct lab *l)
 		if (l->fd[i] >= 0)
 			close(l->fd[i]);
 		l->fd[i] = -1;
-		unlinkat(l->dirfd, lab_name(i), 0);
+		unlinkat(l->dirfd, lab_name(l, i), 0);
 	}
+	name_files(l);
 }
 
 static void __attribute__((format(printf, 3, 0)))
@@ -258,6 +264,7 @@ int probe_run(int dirfd, const struct probe_options *o, struct probe *out, char 
 		return -ENOMEM;
 	}
 	l.buf = buf;
+	name_files(&l);
 	probe_mount(dirfd, out);
 	err = fit(&l, why, why_size);
 	if (err)

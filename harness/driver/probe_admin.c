@@ -71,15 +71,15 @@ void try_ocfs2_reflink(struct lab *l)
 
 	if (!one(l))
 		return;
-	snprintf(from, sizeof(from), "/proc/self/fd/%d/%s", l->dirfd, lab_name(0));
-	snprintf(to, sizeof(to), "/proc/self/fd/%d/%s", l->dirfd, lab_name(1));
+	snprintf(from, sizeof(from), "/proc/self/fd/%d/%s", l->dirfd, lab_name(l, 0));
+	snprintf(to, sizeof(to), "/proc/self/fd/%d/%s", l->dirfd, lab_name(l, 1));
 	args.old_path = (uintptr_t)from;
 	args.new_path = (uintptr_t)to;
 	if (ioctl(l->fd[0], OCFS2_REFLINK, &args)) {
 		lab_refused(l, "OCFS2_IOC_REFLINK", errno);
 		return;
 	}
-	l->fd[1] = openat(l->dirfd, lab_name(1), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	l->fd[1] = openat(l->dirfd, lab_name(l, 1), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (l->fd[1] < 0)
 		lab_broken(l, "OCFS2_IOC_REFLINK: open: %s", errno_name(errno));
 	else
@@ -120,11 +120,11 @@ void try_name_free(struct lab *l)
 
 	if (!one(l))
 		return;
-	if (unlinkat(l->dirfd, lab_name(0), 0)) {
+	if (unlinkat(l->dirfd, lab_name(l, 0), 0)) {
 		lab_setup(l, errno);
 		return;
 	}
-	l->fd[1] = openat(l->dirfd, lab_name(0), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	l->fd[1] = openat(l->dirfd, lab_name(l, 0), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (l->fd[1] < 0) {
 		lab_no(l, "the name of a removed file: %s", errno_name(errno));
 		return;
@@ -134,7 +134,7 @@ void try_name_free(struct lab *l)
 	err = lab_file(l, 2, 2, LAB_SIZE, true);
 	if (err < 0)
 		lab_setup(l, err);
-	else if (renameat(l->dirfd, lab_name(2), l->dirfd, lab_name(0)))
+	else if (renameat(l->dirfd, lab_name(l, 2), l->dirfd, lab_name(l, 0)))
 		lab_no(l, "a name is taken from an open file: %s", errno_name(errno));
 	else if (statx(l->fd[1], "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_SIZE, &st))
 		lab_no(l, "an open file that is replaced: %s", errno_name(errno));
@@ -142,20 +142,20 @@ void try_name_free(struct lab *l)
 
 void try_fifo(struct lab *l)
 {
-	if (mkfifoat(l->dirfd, lab_name(0), 0600))
+	if (mkfifoat(l->dirfd, lab_name(l, 0), 0600))
 		refused_to_us(l, "mkfifo", errno);
-	else if (mknodat(l->dirfd, lab_name(1), S_IFSOCK | 0600, 0))
+	else if (mknodat(l->dirfd, lab_name(l, 1), S_IFSOCK | 0600, 0))
 		refused_to_us(l, "mknod of a socket", errno);
 }
 
 void try_mknod(struct lab *l)
 {
 	/* The numbers of /dev/null. */
-	if (mknodat(l->dirfd, lab_name(0), S_IFCHR | 0600, makedev(1, 3))) {
+	if (mknodat(l->dirfd, lab_name(l, 0), S_IFCHR | 0600, makedev(1, 3))) {
 		refused_to_us(l, "mknod", errno);
 		return;
 	}
-	l->fd[0] = openat(l->dirfd, lab_name(0), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	l->fd[0] = openat(l->dirfd, lab_name(l, 0), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (l->fd[0] < 0)
 		refused_to_us(l, "open of a device node", errno);
 	else if (write(l->fd[0], "x", 1) != 1)
@@ -176,7 +176,7 @@ static void try_attribute(struct lab *l, int attribute, const char *name)
 		refused_to_us(l, "FS_IOC_SETFLAGS", errno);
 		return;
 	}
-	fd = openat(l->dirfd, lab_name(0), O_WRONLY | O_CLOEXEC);
+	fd = openat(l->dirfd, lab_name(l, 0), O_WRONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		lab_broken(l, "%s file can be opened for writing", name);
 		close(fd);
@@ -466,7 +466,7 @@ static bool moves_when_opened_elsewhere(struct lab *l)
 
 	if (l->o->viewfd < 0 || fstat(l->fd[0], &before))
 		return false;
-	fd = openat(l->o->viewfd, lab_name(0), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(l->o->viewfd, lab_name(l, 0), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		close(fd);
 	/* statx(2) asks the server, fstat(2) shows what it said */
@@ -498,7 +498,7 @@ void try_times(struct lab *l)
 	}
 	close(l->fd[0]);
 	poll(NULL, 0, wait_ms[2]);
-	l->fd[0] = openat(l->dirfd, lab_name(0), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	l->fd[0] = openat(l->dirfd, lab_name(l, 0), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (moved(&before, l->fd[0]))
 		lab_no(l, "a write moves the mtime when the file is closed");
 	else
@@ -533,12 +533,12 @@ void try_second_fs(struct lab *l)
 		lab_no(l, "--dir2 is on the same filesystem");
 		return;
 	}
-	fd = openat(dir2fd, lab_name(0), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = openat(dir2fd, lab_name(l, 0), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, "x", 1) != 1)
 		lab_no(l, "--dir2 cannot be written to: %s", errno_name(errno));
 	if (fd >= 0) {
 		close(fd);
-		unlinkat(dir2fd, lab_name(0), 0);
+		unlinkat(dir2fd, lab_name(l, 0), 0);
 	}
 }
 

@@ -273,7 +273,7 @@ void try_direct(struct lab *l)
 		lab_setup(l, fd);
 		return;
 	}
-	fd = openat(l->dirfd, lab_name(0), O_RDWR | O_DIRECT | O_CLOEXEC);
+	fd = openat(l->dirfd, lab_name(l, 0), O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (fd < 0) {
 		/* open(2): EINVAL is how a filesystem says that it has no O_DIRECT. */
 		if (errno == EINVAL)

@@ -22,8 +22,11 @@ struct lab {
 	const struct probe *p;
 	/** @late_times: for struct probe */
 	bool late_times;
-	/** @fd: open read-write, -1 is none */
+	/** @fd: open read-write, -1 is none; @name: in the folder, other ones for each trial */
 	int fd[LAB_FILES];
+	char name[LAB_FILES][24];
+	/** @trials: how many have had their names */
+	unsigned int trials;
 	/** @buf: LAB_SIZE bytes, aligned to as much; free for every trial's use */
 	uint8_t *buf;
 	/** @need: what the present trial answers */
@@ -39,8 +42,13 @@ struct lab_piece {
 	uint64_t off, len;
 };
 
-/** lab_name() - name in the folder of file @i */
-const char *lab_name(int i);
+/**
+ * lab_name() - name in the folder of file @i
+ *
+ * What the trial before has removed may keep its name for a moment: over SMB, until the server has
+ * closed it.
+ */
+const char *lab_name(const struct lab *l, int i);
 
 /**
  * lab_file() - make file @i of @size bytes, stamped with a pattern
@@ -64,7 +72,7 @@ bool lab_whole(struct lab *l, int fd, uint32_t pattern, const char *what);
 /** lab_holds_bytes() - likewise: the bytes in ->buf are those of the pattern from @off on */
 bool lab_holds_bytes(struct lab *l, uint32_t pattern, uint64_t off, size_t len, const char *what);
 
-/** lab_clear() - close and remove all files */
+/** lab_clear() - close and remove all files, and have new names for the next ones */
 void lab_clear(struct lab *l);
 
 /* Answers. A trial that gives none has said yes. */
