@@ -30,6 +30,9 @@ def btrfs(name: str, doc: str, *mkfs: str, options: tuple[str, ...] = (),
 
 BTRFS_FEATURES = "/sys/fs/btrfs/features"
 XFS = xfs("xfs", "xfs as mkfs.xfs makes it")
+# A server keeps files open that its clients have closed, and xfs keeps for as long as much again as
+# was appended, which no client can have back: what is free would say nothing.
+SERVED_XFS = replace(XFS, options=("allocsize=64k",))
 BTRFS = btrfs("btrfs", "btrfs as mkfs.btrfs makes it")
 # Without lazy_*, the kernel would go on writing in the background while cases measure.
 EXT4 = ImageFilesystem("ext4", "ext4 as mkfs.ext4 makes it; it cannot share blocks", "ext4",
@@ -66,12 +69,9 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     ImageFilesystem("bcachefs", "bcachefs as bcachefs format makes it", "bcachefs",
                     ("bcachefs", "format", "-q"), ("bcachefs", "fsck", "-n"),
                     least_bytes=128 * MIB),
-    Nfs("nfs", "NFS 4.2, the server on xfs", XFS),
+    Nfs("nfs", "NFS 4.2, the server on xfs", SERVED_XFS),
     Nfs("nfs:ext4", "NFS 4.2, the server on ext4, which cannot share blocks", EXT4),
-    # ksmbd keeps files open that its clients have closed, and xfs keeps for as long as much again
-    # as was appended, which no client can have back: what is free would say nothing.
-    Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs",
-          replace(XFS, options=("allocsize=64k",))),
+    Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs", SERVED_XFS),
     # samba shares blocks on btrfs only.
     Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", BTRFS),
 )}
