@@ -144,15 +144,18 @@ UNSENT = """int timer_settime(timer_t id, int flags, const struct itimerspec *wh
     struct itimerspec *old) { return 0; }"""
 
 
-# The timer is set, and then this process does not come to its call for longer than the call takes.
+# The timer is set, and then this process does not come to its call before the signal is due.
 EARLY = """int timer_settime(timer_t id, int flags, const struct itimerspec *when,
     struct itimerspec *old)
 {
     int (*real)(timer_t, int, const struct itimerspec *, struct itimerspec *) =
         dlsym(RTLD_NEXT, "timer_settime");
-    struct timespec rest = { 0, 30000000 };
+    struct timespec now, due = when->it_value;
     const int status = real(id, flags, when, old);
-    while (nanosleep(&rest, &rest)) ;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    due.tv_nsec = due.tv_nsec < 999000000 ? due.tv_nsec + 1000000 : 999999999;
+    if (due.tv_sec < now.tv_sec + 3600)
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL)) ;
     return status;
 }"""
 

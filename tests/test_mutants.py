@@ -189,6 +189,29 @@ def test_races_have_a_part_of_their_time_without_a_mutant(cases):
     assert asked[1][1][-1] == "0.001"
 
 
+def test_a_race_that_fails_by_itself_has_killed_nothing():
+    races = [point(f"a/race[by={by}]", "clone", strength="should", timed=True) for by in "xy"]
+    races += [point("a/steps", "clone", strength="should")]
+    bench = FakeBench(set())
+    asked = []
+
+    def drive(names, environment, _folder, *more):
+        asked.append((names, environment, more))
+        return results.ResultFile(Path("x"), run={}, cases=[
+            {**line(name, "fail" if name.endswith("x]") else "pass"), "reason": "torn"}
+            for name in names])
+    bench.drive = drive
+    tried = mutants.Trial(bench, races, mutants.Baseline({one.name: "pass" for one in races}))
+    outcomes = [mutants.Outcome(CLONE, kills={"a/race[by=x]": 1.0}),
+                mutants.Outcome(CLONE, kills={"a/race[by=y]": 1.0, "a/steps": 2.0})]
+    tried.confirm(outcomes)
+    assert asked == [(["a/race[by=x]", "a/race[by=y]"], {}, ("--jobs", "1"))]
+    assert [outcome.verdict for outcome in outcomes] == ["survived", "killed"]
+    assert tried.baseline.reasons == {"a/race[by=x]": "torn"}
+    tried.confirm([mutants.Outcome(CLONE, kills={"a/steps": 1.0})])
+    assert len(asked) == 1
+
+
 def test_the_driver_says_which_points_last_as_long_as_they_may():
     listed = mutants.list_points(DRIVER, ["race/pairs-that-come-back", "errno/overlap-in-one-file",
                                           "interrupt/clone-is-all-or-nothing"])

@@ -80,7 +80,7 @@ enum fate { FATE_RETURNED, FATE_KILLED, FATE_CRASHED, FATE_STUCK };
 /** struct shot - one call and the signal that was sent to it */
 struct shot {
 	bool armed;
-	/** @delay_ns: from the start of the call to the signal */
+	/** @delay_ns: from when the call is to begin to the signal */
 	uint64_t delay_ns;
 	enum fate fate;
 	/** @hit: the signal came while the call ran; @gone_ns: when it had taken effect */
@@ -402,7 +402,7 @@ static void judge_left(struct sweep *s, const struct shot *shot, const struct wf
 	if (s->in->allow & UINT64_C(1) << left)
 		return;
 	if (!s->bad++)
-		s->first_bad = world_text(s->w, "%s, by a signal %" PRIu64 " ns into the call",
+		s->first_bad = world_text(s->w, "%s, by a signal %" PRIu64 " ns after it was due",
 					  in_words(s, f, left, l), shot->delay_ns);
 }
 
@@ -628,7 +628,7 @@ static bool calibrate(struct sweep *s)
 		good = prepare(s, &shot) && restored(s) && fire(s, &shot);
 		if (good) {
 			exec_trace(s->w, result_word(s, &shot));
-			took[i] = shot.stage->end_ns - shot.stage->start_ns;
+			took[i] = shot.stage->end_ns - shot.stage->begun_ns;
 			/* Reading warms the cache, as it will for the calls to come. */
 			good = judge_result(s, &shot) && read_back(s, true);
 		}

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Callable, Sequence, TypeVar
 
 from . import fs, kernel, state
-from .command import Interrupted, add_run_options, check_budget, ends_well
+from .command import BUDGET_MIN, Interrupted, add_run_options, check_budget, ends_well
 from .driver import find_driver
 from .filesystems import DEFAULT_SIZE_BYTES, Filesystem, find_filesystem
 from .results import ResultFile, read_results
@@ -43,8 +43,6 @@ SAMPLE_POINTS = 2
 SAMPLE_NS = 100_000_000
 # Of the budget of races and sweeps, this part is enough to see that they pass without a mutant.
 BASELINE_BUDGET = 0.1
-# The smallest that a driver takes.
-LEAST_BUDGET = 0.001
 # Exit codes of a driver that has come to its end.
 ENDED = (0, EXIT_FAILED, EXIT_SKIPPED, EXIT_HARNESS)
 
@@ -284,7 +282,7 @@ def run_baseline(bench: Bench, points: Sequence[Point]) -> Baseline:
     """
     if not points:
         return Baseline()
-    budget = max(BASELINE_BUDGET * float(bench.args.budget), LEAST_BUDGET)
+    budget = max(BASELINE_BUDGET * float(bench.args.budget), BUDGET_MIN)
     with tempfile.TemporaryDirectory(prefix="cowbell-mutants-") as folder:
         results = bench.drive([point.name for point in points], {}, Path(folder), "--jobs",
                               str(bench.args.jobs), "--budget", f"{budget:g}")
@@ -426,6 +424,25 @@ class Trial:
             self.idle.difference_update(outcome.killers)
 
 
+    def confirm(self, outcomes: Sequence[Outcome]) -> None:
+        """See races and sweeps that have killed pass without a mutant in the whole of their time.
+
+        What does not is no kill. Raises RunnerError.
+        """
+        timed = {point.name for point in self.points if point.timed}
+        names = sorted({name for outcome in outcomes for name in outcome.kills if name in timed})
+        if not names:
+            return
+        with tempfile.TemporaryDirectory(prefix="cowbell-mutants-") as folder:
+            results = self.bench.drive(names, {}, Path(folder), "--jobs",
+                                       str(self.bench.args.jobs))
+        for case in results.cases:
+            if case["verdict"] == "fail":
+                self.baseline.reasons[case["case"]] = case.get("reason", "")
+                for outcome in outcomes:
+                    outcome.kills.pop(case["case"], None)
+
+
 def run_all(trial: Trial, mutants: Sequence[Mutant]) -> list[Outcome]:
     """Run all mutants, some at a time, and print a line for each. Raises Interrupted."""
     width = max(len(mutant.name) for mutant in mutants)
@@ -512,6 +529,7 @@ def run_matrix(args: argparse.Namespace) -> int:
         if not (partial(args) or args.all):
             at_once(bench, lambda outcome: trial.look_again(outcome, False), outcomes)
             at_once(bench, lambda outcome: trial.look_again(outcome, True), outcomes)
+        trial.confirm(outcomes)
     return report(trial, outcomes, time.monotonic() - start)
 
 
