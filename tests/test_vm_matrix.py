@@ -145,7 +145,9 @@ def test_complaint_outside_of_cases_is_told_by_the_check(tmp_path):
 def test_interrupt_leaves_no_guest(tmp_path):
     run = GuestPytest(tmp_path, "sleep 50")
     folder = run.results / VERSION
+    # What a shell starts in the background ignores SIGINT, and so would all its children.
     with subprocess.Popen(run.command(*run.options("--fs", "xfs")), cwd=TOP, env=run.environment,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                           stdout=subprocess.DEVNULL) as child:
         limit = time.monotonic() + 120
         while not (folder / "xfs.jsonl").exists() or "b/hook" not in (
