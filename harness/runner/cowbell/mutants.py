@@ -404,7 +404,8 @@ class Trial:
         start = time.monotonic()
         try:
             done = run_points(self.bench, outcome, self.wanted(ours))
-            for group in (sample(ours, self.baseline, SAMPLE_NS), ours):
+            for group in (sample(ours, self.baseline, SAMPLE_NS),
+                          sample(ours, self.baseline, None), ours):
                 left = [point for point in group if point.name not in done]
                 run_until_killed(self.bench, outcome, left)
                 done |= {point.name for point in left}
