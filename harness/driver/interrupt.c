@@ -402,8 +402,9 @@ static void judge_left(struct sweep *s, const struct shot *shot, const struct wf
 	if (s->in->allow & UINT64_C(1) << left)
 		return;
 	if (!s->bad++)
-		s->first_bad = world_text(s->w, "%s, by a signal %" PRIu64 " ns after it was due",
-					  in_words(s, f, left, l), shot->delay_ns);
+		s->first_bad =
+			world_text(s->w, "%s, by a signal %" PRIu64 " ns after the call was due",
+				   in_words(s, f, left, l), shot->delay_ns);
 }
 
 /* Nobody knows how much a killed call has done: the model takes over what is there. */
