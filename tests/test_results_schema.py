@@ -237,7 +237,10 @@ def test_a_point_is_announced_while_it_runs(place):
         stdout=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and not (file.exists() and "start" in file.read_text()):
+    # The whole line: the first line of a file has a "started".
+    while time.monotonic() < deadline and not (
+        file.exists() and file.read_text().count("\n") == 2
+    ):
         time.sleep(0.005)
     driver.kill()
     driver.wait()
