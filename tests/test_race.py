@@ -114,6 +114,19 @@ def test_step_that_never_works(place):
     assert "never worked: nothing was raced" in case["reason"] or case["verdict"] == "skip"
 
 
+@pytest.mark.parametrize("winners, verdict", [(1, "pass"), (2, "fail")])
+def test_as_many_calls_work_as_the_race_has_winners(place, winners, verdict):
+    """Of three that take one name away, one does; each that runs alone to be measured does, too."""
+    take = {"op": "unlink", "file": "b", "expect": {"or_err": "ENOENT"}}
+    race(place, {"one": [take], "two": [take], "three": [take]}, files={"b": {}}, after=["no-hang"],
+         race={"restore": True, "winners": winners})
+    (case,) = place.run().cases
+    assert case["verdict"] == verdict, case
+    if verdict == "fail":
+        assert case["allowed"] == "2 of the calls that may be refused work"
+        assert case["seen"] == "1 of 3 worked"
+
+
 def test_filesystem_that_fills_up(place):
     if os.geteuid():
         pytest.skip("needs root")

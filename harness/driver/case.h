@@ -262,6 +262,9 @@ struct race {
 	unsigned int budget_ms;
 	/** @overlaps: percent of the rounds that must really have overlapped */
 	unsigned int overlaps;
+	/** @winners: of the calls of a round that may be refused, so many must work; 0 if it does
+	 * not matter */
+	unsigned int winners;
 };
 
 /** enum handler - what the process that makes an interrupted call does about the signal */

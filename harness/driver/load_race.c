@@ -13,7 +13,9 @@
 #define OVERLAPS_USUAL	10
 
 static const char *const actor_keys[] = { "steps", "times", NULL };
-static const char *const race_keys[] = { "by", "restore", "budget_ms", "overlaps", NULL };
+static const char *const race_keys[] = {
+	"by", "restore", "budget_ms", "overlaps", "winners", NULL
+};
 
 static struct race *race_of(struct loader *l)
 {
@@ -166,6 +168,22 @@ static bool restore_needs(struct loader *l, const struct at *at, const struct ra
 	return true;
 }
 
+/* Where all may work, that so many do says nothing of who came first. */
+static bool winners_lose(struct loader *l, const struct at *at, const struct race *race)
+{
+	size_t calls = 0;
+
+	for (size_t i = 0; i < race->actors_count; i++)
+		for (size_t k = 0; k < race->actors[i].steps_count; k++)
+			if (race->actors[i].steps[k].expect.kind == EXPECT_EITHER)
+				calls += race->actors[i].times;
+	return !race->winners || race->winners < calls ||
+	       load_wrong(l, at,
+			  "more calls than that must be such that may be refused (\"or_err\"), "
+			  "not %zu",
+			  calls);
+}
+
 bool race_read(struct loader *l, json_t *value)
 {
 	const struct at *at = AT_KEY(NULL, "race");
@@ -190,5 +208,8 @@ bool race_read(struct loader *l, json_t *value)
 	       read_number(l, AT_KEY(at, "budget_ms"), json_object_get(value, "budget_ms"), 1,
 			   LOAD_BUDGET_MS_MAX, &race->budget_ms) &&
 	       read_number(l, AT_KEY(at, "overlaps"), json_object_get(value, "overlaps"), 0, 100,
-			   &race->overlaps);
+			   &race->overlaps) &&
+	       read_number(l, AT_KEY(at, "winners"), json_object_get(value, "winners"), 1,
+			   LOAD_STEPS_MAX, &race->winners) &&
+	       winners_lose(l, AT_KEY(at, "winners"), race);
 }

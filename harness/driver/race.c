@@ -116,6 +116,33 @@ static void judge_results(struct world *w)
 	}
 }
 
+/* Of the calls that may be refused, as many work as can: neither more nor less. */
+static void judge_winners(struct world *w)
+{
+	const struct round *r = w->round;
+	unsigned int tried = 0, won = 0;
+
+	for (size_t i = 0; i < actors_count(r->actors); i++) {
+		const struct trace *t = actors_trace(r->actors, i);
+
+		for (size_t k = 0; k < t->count; k++) {
+			if (spec_of(w, i)->steps[t->entry[k].step].expect.kind != EXPECT_EITHER)
+				continue;
+			tried++;
+			won += !t->entry[k].result.err;
+		}
+	}
+	/* An actor that runs alone may not have so many. */
+	if (tried < w->point->race->winners)
+		return;
+	w->checked.results++;
+	if (won != w->point->race->winners)
+		world_fail(w,
+			   world_text(w, "%u of the calls that may be refused work",
+				      w->point->race->winners),
+			   "%u of %u worked", won, tried);
+}
+
 /* Did a call of one run while a call of the other did? Both did theirs one after the other. */
 static bool met(const struct trace *a, const struct trace *b)
 {
@@ -151,6 +178,8 @@ static void judge(struct world *w)
 	judge_results(w);
 	snprintf(r->doing, sizeof(r->doing), "round %" PRIu64, r->number);
 	world_doing(w, NULL, r->doing);
+	if (w->point->race->winners && !world_stopped(w))
+		judge_winners(w);
 	for (size_t i = 0; i < p->after_count && !world_stopped(w); i++)
 		if (p->after[i]->round)
 			p->after[i]->round(w);

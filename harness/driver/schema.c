@@ -487,6 +487,8 @@ static json_t *race_schema(void)
 			"'maximum': %d}",
 			LOAD_BUDGET_MS_MAX)));
 	with(race, "overlaps", or_vary(js("{'type': 'integer', 'minimum': 0, 'maximum': 100}")));
+	with(race, "winners",
+	     or_vary(js("{'type': 'integer', 'minimum': 1, 'maximum': %d}", LOAD_STEPS_MAX)));
 	return closed(race, json_array());
 }
 
