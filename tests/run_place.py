@@ -224,7 +224,7 @@ class Place:
         """Nothing of a run is left: folder, process, mount, swap space, loop device."""
         folder = directory or self.dir
         assert self.run_folders(folder) == []
-        wait_for(lambda: not self.processes(), 5)
+        wait_for(lambda: not self.processes())
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         assert [mount for mount in mounts if mount.startswith(f"{folder}/")] == []
         used = [Path("/proc/swaps"), *Path("/sys/block").glob("loop*/loop/backing_file")]

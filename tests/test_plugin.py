@@ -198,7 +198,9 @@ def test_junit_xml(run_pytest, tmp_path):
     assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
         "tests": "9", "failures": "2", "errors": "0", "skipped": "2"}
     failed = next(case for case in suite if case.get("name") == "a/fail")
-    assert (failed.get("classname"), failed.get("time")) == ("tmpfs", "2.000")
+    assert failed.get("classname") == "tmpfs"
+    # With what pytest needs itself to set it up and tear it down.
+    assert 2 <= float(failed.get("time")) < 3
     assert "allowed: EINVAL" in failed[1].text
 
 

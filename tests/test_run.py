@@ -308,7 +308,7 @@ def test_kill(place, steps):
     child = run.child_at_gate()
     run.process.kill()
     assert run.process.wait() == -signal.SIGKILL
-    wait_for(lambda: state_of(child)[0] in ("", "Z"), 5)
+    wait_for(lambda: state_of(child)[0] in ("", "Z"))
     (folder,) = place.run_folders()
     assert (folder / "p0" / "gate").exists()
     done = place.run(place.case("small"))
@@ -331,7 +331,7 @@ def test_limit_after_a_kill(place, sig):
         assert limited(directory)
         run.process.send_signal(sig)
         run.process.wait(PATIENCE_SECONDS)
-        wait_for(lambda: not limited(directory) and not place.processes(), 5)
+        wait_for(lambda: not limited(directory) and not place.processes())
 
 
 @pytest.mark.parametrize("sig, reason", [
@@ -614,7 +614,7 @@ def test_fuse_after_a_kill(place):
         child = run.child_at_gate()
         run.process.kill()
         run.process.wait()
-        wait_for(lambda: state_of(child)[0] in ("", "Z"), 5)
+        wait_for(lambda: state_of(child)[0] in ("", "Z"))
         assert len(place.run_folders(directory)) == 1
         done = place.run(place.case("small"), directory=directory)
         assert (done.code, done.err) == (0, "")
