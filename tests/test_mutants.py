@@ -208,8 +208,21 @@ def test_a_race_that_fails_by_itself_has_killed_nothing():
     assert asked == [(["a/race[by=x]", "a/race[by=y]"], {}, ("--jobs", "1"))]
     assert [outcome.verdict for outcome in outcomes] == ["survived", "killed"]
     assert tried.baseline.reasons == {"a/race[by=x]": "torn"}
+    assert not tried.idle
     tried.confirm([mutants.Outcome(CLONE, kills={"a/steps": 1.0})])
     assert len(asked) == 1
+
+
+def test_a_case_whose_only_kill_was_none_has_to_kill_again(tmp_path):
+    (tmp_path / "case.json").write_text("{}")
+    race = mutants.Point("a/race[by=x]", str(tmp_path / "case.json"), "must", frozenset(), True)
+    bench = FakeBench(set())
+    bench.drive = lambda names, *_: results.ResultFile(
+        Path("x"), run={}, cases=[line(name, "fail") for name in names])
+    tried = mutants.Trial(bench, [race], mutants.Baseline({race.name: "pass"}))
+    tried.idle.clear()
+    tried.confirm([mutants.Outcome(CLONE, kills={race.name: 1.0})])
+    assert tried.idle == {"a/race"}
 
 
 def test_the_driver_says_which_points_last_as_long_as_they_may():

@@ -372,7 +372,9 @@ class Trial:
     # Only those that pass without a mutant stay: no others can kill one.
     points: Sequence[Point]
     baseline: Baseline
-    # `must` cases that have killed nothing yet, and do not say why nothing could be killed.
+    # `must` cases of which a point passes, and that do not say why they could kill nothing.
+    due: set[str] = field(init=False)
+    # Those of them that have killed nothing yet.
     idle: set[str] = field(init=False)
     # Those of which no point passes: this filesystem says nothing about them.
     unjudged: set[str] = field(init=False)
@@ -382,8 +384,9 @@ class Trial:
         files = {point.case: point for point in self.points if point.strength == "must"}
         self.points = [point for point in self.points if self.baseline.passed(point.name)]
         due = {case for case, point in files.items() if not excused(point)}
-        self.idle = due.intersection(point.case for point in self.points)
-        self.unjudged = due - self.idle
+        self.due = due.intersection(point.case for point in self.points)
+        self.idle = set(self.due)
+        self.unjudged = due - self.due
 
     def points_of(self, mutant: Mutant) -> list[Point]:
         """Those that use the op with the bug."""
@@ -424,11 +427,11 @@ class Trial:
                            ours if whole else sample(ours, self.baseline, None))
             self.idle.difference_update(outcome.killers)
 
-
     def confirm(self, outcomes: Sequence[Outcome]) -> None:
         """See races and sweeps that have killed pass without a mutant in the whole of their time.
 
-        What does not is no kill. Raises RunnerError.
+        What does not is no kill, and its case may have to prove itself by another. Raises
+        RunnerError.
         """
         timed = {point.name for point in self.points if point.timed}
         names = sorted({name for outcome in outcomes for name in outcome.kills if name in timed})
@@ -442,6 +445,7 @@ class Trial:
                 self.baseline.reasons[case["case"]] = case.get("reason", "")
                 for outcome in outcomes:
                     outcome.kills.pop(case["case"], None)
+        self.idle = self.due.difference(*(outcome.killers for outcome in outcomes))
 
 
 def run_all(trial: Trial, mutants: Sequence[Mutant]) -> list[Outcome]:
