@@ -106,12 +106,29 @@ static void judge_result(struct judged *j)
 		j->verdict = v;
 }
 
-static void judge_kmsg(struct judged *j, const struct outcome *o)
+/* Where the kernel patches its code while the other CPU runs that, QEMU may stop at a breakpoint
+ * that is not there any more. */
+static const char *find_trip(const json_t *kmsg)
 {
+	json_t *line;
+	size_t i;
+
+	json_array_foreach (kmsg, i, line)
+		if (strstr(json_string_value(line), "int3: 0000"))
+			return json_string_value(line);
+	return NULL;
+}
+
+static void judge_kmsg(struct judged *j, const struct outcome *o, bool emulated)
+{
+	const char *trip = emulated ? find_trip(o->kmsg) : NULL;
+
 	if (!o->kmsg)
 		return;
 	json_object_set(j->more, "kmsg", o->kmsg);
-	if (j->verdict != VERDICT_FAIL) {
+	if (trip) {
+		say(j, VERDICT_ERROR, "the emulation failed: %s", trip);
+	} else if (j->verdict != VERDICT_FAIL) {
 		if (j->has_reason)
 			put(j, "seen", "%s", j->reason);
 		else
@@ -157,7 +174,7 @@ json_t *outcome_line(const struct outcome *o, const struct outcome_rules *rules,
 	} else {
 		judge_result(&j);
 	}
-	judge_kmsg(&j, o);
+	judge_kmsg(&j, o, rules->emulated);
 	apply_quirk(&j, o, rules);
 	if (!json_object_get(j.more, "wall_ns"))
 		json_object_set_new(j.more, "wall_ns", json_integer((json_int_t)o->wall_ns));

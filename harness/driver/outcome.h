@@ -42,6 +42,8 @@ struct outcome_rules {
 	const json_t *quirks;
 	const struct quirk_place *place;
 	const struct emit_command *again;
+	/** @emulated: by software, in a guest; what that spoils is nobody else's fault */
+	bool emulated;
 };
 
 /** outcome_line() - the result line, a new reference; *v is set to its verdict */

@@ -163,7 +163,8 @@ static void tidy(struct loop *l, const struct slot *slot, bool clean, bool error
 static void finish(struct loop *l, struct slot *slot, int status, bool abandoned)
 {
 	struct supervise *s = l->s;
-	struct outcome_rules rules = { s->quirks, &s->place, &s->again };
+	const char *vm = getenv("COWBELL_VM");
+	struct outcome_rules rules = { s->quirks, &s->place, &s->again, vm && !strcmp(vm, "tcg") };
 	struct outcome o = {
 		.point = describe(s, slot->point, slot->round),
 		.again = s->points[slot->index].again,

@@ -21,12 +21,14 @@
 static const char one_quirk[] = "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a/"
 				"known\",\"reason\":\"r\",\"link\":\"l\"}]}";
 
+static bool emulated;
+
 /* Judges and checks verdict and reason; returns the line. */
 static json_t *judge(const struct outcome *o, const char *verdict, const char *reason)
 {
 	static const struct quirk_place place = { "xfs", NULL, "rw", "6.1.0", 4096 };
 	static const struct emit_command again = { .dir = "/m" };
-	struct outcome_rules rules = { json_array(), &place, &again };
+	struct outcome_rules rules = { json_array(), &place, &again, emulated };
 	enum verdict v;
 	char why[256];
 	json_t *line;
@@ -123,6 +125,26 @@ static void test_outcome__the_kernel_log_makes_a_fail(void **state)
 	o.point.name = "a/known";
 	json_decref(judge(&o, "fail", "bad"));
 	json_decref(o.kmsg);
+}
+
+static void test_outcome__an_emulation_that_fails_is_an_error(void **state)
+{
+	const char *oops = "Oops: int3: 0000 [#1] PREEMPT SMP NOPTI";
+	struct outcome o = said("a/b", "{\"verdict\":\"fail\",\"reason\":\"bad\"}");
+	json_t *line;
+
+	(void)state;
+	o.kmsg = json_pack("[s, s]", "BUG: x", oops);
+	json_decref(judge(&o, "fail", "bad"));
+	emulated = true;
+	line = judge(&o, "error", "the emulation failed: Oops: int3: 0000 [#1] PREEMPT SMP NOPTI");
+	assert_int_equal(json_array_size(json_object_get(line, "kmsg")), 2);
+	json_decref(line);
+	json_decref(o.kmsg);
+	o.kmsg = json_pack("[s]", "BUG: x");
+	json_decref(judge(&o, "fail", "bad"));
+	json_decref(o.kmsg);
+	emulated = false;
 }
 
 static void test_outcome__quirks_turn_fail_and_pass(void **state)
@@ -241,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_outcome__a_hang_is_a_fail_even_with_a_result),
 		cmocka_unit_test(test_outcome__death_is_an_error),
 		cmocka_unit_test(test_outcome__the_kernel_log_makes_a_fail),
+		cmocka_unit_test(test_outcome__an_emulation_that_fails_is_an_error),
 		cmocka_unit_test(test_outcome__quirks_turn_fail_and_pass),
 		cmocka_unit_test(test_resume__knows_what_is_done),
 		cmocka_unit_test(test_resume__what_was_started_only_is_not_done),
