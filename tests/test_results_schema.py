@@ -236,7 +236,7 @@ def test_a_point_is_announced_while_it_runs(place):
          place / "cases" / "hangs.json"],
         stdout=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     # The whole line: the first line of a file has a "started".
     while time.monotonic() < deadline and not (
         file.exists() and file.read_text().count("\n") == 2
@@ -399,13 +399,13 @@ def test_a_run_that_is_interrupted_can_be_resumed(place, sig):
     driver = subprocess.Popen(
         command(place, "--json", file, "--jobs", "1", "--timeout", "9"), stdout=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (
         file.exists() and "good[len=2B]" in file.read_text()
     ):
         time.sleep(0.01)
     driver.send_signal(sig)
-    assert driver.wait(10) == 128 + sig
+    assert driver.wait(60) == 128 + sig
     first = lines_of(file.read_text())
     assert first[-1]["interrupted"] == sig.name
     assert list((place / "dir").iterdir()) == []
@@ -424,7 +424,7 @@ def test_a_driver_that_is_killed_is_cleaned_up_by_the_next(place):
         [DRIVER, "run", "--dir", place / "dir", place / "cases" / "hangs.json"],
         stdout=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list((place / "dir").glob("cowbell-run.*/p0")):
         time.sleep(0.005)
     driver.kill()

@@ -555,12 +555,13 @@ def test_vng_exit_status_streams_and_files(fake, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("cowbell-vng-*"))
 
 
-def test_vng_that_refuses(fake):
+def test_vng_that_refuses(fake, monkeypatch):
     """What it says is shown, and nobody waits for a guest."""
+    monkeypatch.setattr(vm, "BOOT_SECONDS", 60)
     began = time.monotonic()
     outcome, _, _ = fake("echo 'vng: no such kernel' >&2; exit 1", runner="vng", accel="tcg")
     assert outcome.status is None and outcome.died == "the guest did not come up"
-    assert outcome.console == ["vng: no such kernel"] and time.monotonic() - began < 1.4
+    assert outcome.console == ["vng: no such kernel"] and time.monotonic() - began < 30
 
 
 def test_vng_guest_that_panics(fake):
