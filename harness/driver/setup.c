@@ -99,8 +99,6 @@ static bool lay_out(struct world *w, struct wfile *f, int fd, enum layout_kind f
 		case LAYOUT_UNWRITTEN:
 			if (fallocate(fd, 0, (off_t)off, (off_t)l->len) < 0)
 				return cannot(w, f, "fallocate");
-			if (f->model->rope.size < off + l->len)
-				model_truncate(&w->model, f->model, off + l->len);
 			model_reserve(&w->model, f->model, off, l->len);
 			break;
 		case LAYOUT_WRITTEN:
@@ -130,11 +128,13 @@ static bool fill_layout(struct world *w, struct wfile *f, int fd)
 	const uint64_t size = layout_size(s);
 	uint64_t off = 0;
 
-	if (!lay_out(w, f, fd, LAYOUT_HOLE, LAYOUT_SHARED))
-		return false;
+	/* First: what is written at the end of a file may get blocks behind it, which would fill
+	 * the holes that follow. */
 	if (ftruncate(fd, (off_t)size) < 0)
 		return cannot(w, f, "truncate");
 	model_truncate(&w->model, f->model, size);
+	if (!lay_out(w, f, fd, LAYOUT_HOLE, LAYOUT_SHARED))
+		return false;
 	if (fsync(fd) < 0)
 		return cannot(w, f, "fsync");
 	if (s->sharer >= 0 && ftruncate(w->files[s->sharer].keep, (off_t)size) < 0)
