@@ -25,8 +25,11 @@
 #define ROUNDS_LEAST 2
 /* So many are enough, whatever part of the rounds they are. */
 #define OVERLAPS_PLENTY 10
-/* If too few rounds overlap, as on a busy machine, go on for at most so long. */
-#define PATIENCE_NS (UINT64_C(10) * 1000 * MS)
+/* If too few rounds overlap, as on a busy machine, go on for so long and so many rounds, but not
+ * for longer than the last. */
+#define PATIENCE_NS	 (UINT64_C(10) * 1000 * MS)
+#define PATIENCE_ROUNDS	 200
+#define PATIENCE_LAST_NS (UINT64_C(40) * 1000 * MS)
 
 /** struct timing - how long the actors take for their steps, measured without the others */
 struct timing {
@@ -267,6 +270,12 @@ static bool enough_overlap(const struct world *w, double factor)
 	return c->overlaps && c->overlaps * 100 >= c->rounds * w->point->race->overlaps;
 }
 
+/* Too few have overlapped; may more rounds help, @ns after the budget was used up? */
+static bool patient(uint64_t ns, uint64_t rounds)
+{
+	return ns < PATIENCE_NS || (rounds < PATIENCE_ROUNDS && ns < PATIENCE_LAST_NS);
+}
+
 /* Run rounds until the budget is used up. */
 static void run_rounds(struct world *w, const struct race_options *o, struct timing *t)
 {
@@ -279,7 +288,7 @@ static void run_rounds(struct world *w, const struct race_options *o, struct tim
 
 	least = least < ROUNDS_LEAST ? ROUNDS_LEAST : least;
 	while (spent < budget || w->checked.rounds < least ||
-	       (!enough_overlap(w, factor) && spent < budget + PATIENCE_NS)) {
+	       (!enough_overlap(w, factor) && patient(spent - budget, w->checked.rounds))) {
 		/* Calls that took long when they were measured make delays too long to meet. */
 		if (spent >= budget && w->checked.rounds % ROUNDS_MIN == 0 && !measure(w, t))
 			return;
