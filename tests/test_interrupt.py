@@ -170,11 +170,15 @@ def test_signals_that_come_before_the_call(place, name):
         ("error", "only 0 of 16 signals landed inside the call")
 
 
-def test_signals_that_miss_the_call(place):
-    """Most of them have to land inside it: here none does, as their timer is never set."""
-    case = run(place, sweep(shots=8), env=preload(place.top, "", UNSENT))
+@pytest.mark.parametrize("machine, verdict", [("", "error"), ("kvm", "error"), ("tcg", "skip")])
+def test_signals_that_miss_the_call(place, machine, verdict):
+    """Most of them have to land inside it: here none does, as their timer is never set.
+
+    CPUs that are emulated run when they are let, and nobody is to blame for it.
+    """
+    case = run(place, sweep(shots=8), env=preload(place.top, "", UNSENT) | {"COWBELL_VM": machine})
     assert (case["verdict"], case["reason"]) == \
-        ("error", "only 0 of 32 signals landed inside the call")
+        (verdict, "only 0 of 32 signals landed inside the call")
 
 
 def test_signals_that_miss_the_call_of_a_small_budget(place):

@@ -59,6 +59,20 @@ static void put_config(json_t *o, const char *release)
 	free(text);
 }
 
+const char *machine_vm(void)
+{
+	const char *vm = getenv("COWBELL_VM");
+
+	return vm && (!strcmp(vm, "tcg") || !strcmp(vm, "kvm")) ? vm : NULL;
+}
+
+bool machine_emulated(void)
+{
+	const char *vm = machine_vm();
+
+	return vm && !strcmp(vm, "tcg");
+}
+
 json_t *machine_kernel(void)
 {
 	json_t *o = json_object();

@@ -3,7 +3,15 @@
 #ifndef COWBELL_MACHINE_H
 #define COWBELL_MACHINE_H
 
+#include <stdbool.h>
+
 #include <jansson.h>
+
+/** machine_vm() - "kvm" or "tcg" (emulated) in a guest of cowbell vm, else NULL: COWBELL_VM */
+const char *machine_vm(void);
+
+/** machine_emulated() - does software run this machine's instructions? */
+bool machine_emulated(void);
 
 /** machine_kernel() - {"release", "version", "machine", "config_sha256", "config_from", "taint"} */
 json_t *machine_kernel(void);

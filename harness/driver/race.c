@@ -301,10 +301,12 @@ static void run_rounds(struct world *w, const struct race_options *o, struct tim
 	}
 	all_worked(w);
 	if (!enough_overlap(w, factor))
-		world_error(w,
-			    "only %" PRIu64 " of %" PRIu64
-			    " rounds overlapped, which proves little; %u%% are needed",
-			    w->checked.overlaps, w->checked.rounds, w->point->race->overlaps);
+		world_unproven(
+			w, world_text(w,
+				      "only %" PRIu64 " of %" PRIu64
+				      " rounds overlapped, which proves little; %u%% are needed",
+				      w->checked.overlaps, w->checked.rounds,
+				      w->point->race->overlaps));
 }
 
 void race_run(struct world *w, const struct race_options *o)

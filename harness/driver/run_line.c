@@ -40,7 +40,7 @@ static json_t *filesystem(const struct probe *p)
 json_t *run_line(const struct run_line *r)
 {
 	json_t *line = json_object(), *command = json_array();
-	const char *vm = getenv("COWBELL_VM");
+	const char *vm = machine_vm();
 	time_t now = time(NULL);
 	char when[40] = "";
 	struct tm utc;
@@ -69,7 +69,7 @@ json_t *run_line(const struct run_line *r)
 	json_object_set_new(line, "jobs", number(r->jobs));
 	json_object_set_new(line, "repeat", number(r->repeat));
 	json_object_set_new(line, "points", number(r->points));
-	if (vm && (!strcmp(vm, "tcg") || !strcmp(vm, "kvm")))
+	if (vm)
 		json_object_set_new(line, "vm", json_string(vm));
 	if (mutant_name())
 		json_object_set_new(line, "mutant", json_string(mutant_name()));

@@ -22,6 +22,7 @@
 #include "hook.h"
 #include "kmsg.h"
 #include "load.h"
+#include "machine.h"
 #include "outcome.h"
 #include "resume.h"
 #include "sink.h"
@@ -163,8 +164,7 @@ static void tidy(struct loop *l, const struct slot *slot, bool clean, bool error
 static void finish(struct loop *l, struct slot *slot, int status, bool abandoned)
 {
 	struct supervise *s = l->s;
-	const char *vm = getenv("COWBELL_VM");
-	struct outcome_rules rules = { s->quirks, &s->place, &s->again, vm && !strcmp(vm, "tcg") };
+	struct outcome_rules rules = { s->quirks, &s->place, &s->again, machine_emulated() };
 	struct outcome o = {
 		.point = describe(s, slot->point, slot->round),
 		.again = s->points[slot->index].again,

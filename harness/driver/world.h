@@ -195,6 +195,14 @@ void world_fail(struct world *w, const char *allowed, const char *seen, ...)
 /** world_error() - the harness itself cannot go on; the verdict becomes error */
 void world_error(struct world *w, const char *what, ...) __attribute__((format(printf, 2, 3)));
 
+/**
+ * world_unproven() - what the case is about did not come about: calls that meet, signals that hit
+ *
+ * The verdict becomes error, or skip where the machine is emulated: its CPUs run when other work
+ * lets them, so that it is nobody's fault.
+ */
+void world_unproven(struct world *w, const char *what);
+
 /** world_stopped() - was there a complaint of either kind? */
 bool world_stopped(const struct world *w);
 
