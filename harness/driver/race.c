@@ -18,8 +18,10 @@
 #include "result.h"
 
 #define MS UINT64_C(1000000)
-/* Rounds in which each actor is alone, to see how long it takes. */
+/* Rounds in which each actor is alone, to see how long it takes; with a budget of less than
+ * SOLO_BUDGET they would be most of all, and one must do. */
 #define SOLO_ROUNDS 3
+#define SOLO_BUDGET 0.1
 /* Fewer rounds say little, however long they take; a smaller budget does with less. */
 #define ROUNDS_MIN   8
 #define ROUNDS_LEAST 2
@@ -219,10 +221,12 @@ static uint64_t duration(const struct trace *t)
  * of those measured before. What others do to this machine makes calls longer, and then overlaps
  * are more, not fewer.
  */
-static bool measure(struct world *w, struct timing *out)
+static bool measure(struct world *w, double factor, struct timing *out)
 {
+	const int rounds = factor < SOLO_BUDGET ? 1 : SOLO_ROUNDS;
+
 	for (size_t i = 0; i < actors_count(w->round->actors); i++) {
-		for (int k = 0; k < SOLO_ROUNDS; k++) {
+		for (int k = 0; k < rounds; k++) {
 			const struct plan plan = { .seed = mix(w->seed + (uint64_t)k),
 						   .solo = (int)i };
 			uint64_t ns;
@@ -277,9 +281,8 @@ static bool patient(uint64_t ns, uint64_t rounds)
 }
 
 /* Run rounds until the budget is used up. */
-static void run_rounds(struct world *w, const struct race_options *o, struct timing *t)
+static void run_rounds(struct world *w, double factor, uint64_t only, struct timing *t)
 {
-	const double factor = o->budget > 0 ? o->budget : 1;
 	const uint64_t budget = (uint64_t)((double)w->point->race->budget_ms * factor * (double)MS);
 	const uint64_t start = clock_ns();
 	uint64_t spent = 0, number = 0;
@@ -290,9 +293,10 @@ static void run_rounds(struct world *w, const struct race_options *o, struct tim
 	while (spent < budget || w->checked.rounds < least ||
 	       (!enough_overlap(w, factor) && patient(spent - budget, w->checked.rounds))) {
 		/* Calls that took long when they were measured make delays too long to meet. */
-		if (spent >= budget && w->checked.rounds % ROUNDS_MIN == 0 && !measure(w, t))
+		if (spent >= budget && w->checked.rounds % ROUNDS_MIN == 0 &&
+		    !measure(w, factor, t))
 			return;
-		draw(w, o->round ? o->round : ++number, t, &plan);
+		draw(w, only ? only : ++number, t, &plan);
 		if (!run_round(w, &plan))
 			return;
 		w->checked.rounds++;
@@ -313,6 +317,7 @@ void race_run(struct world *w, const struct race_options *o)
 {
 	struct round round = { .seed = w->seed };
 	struct timing timing = { 0 };
+	const double factor = o->budget > 0 ? o->budget : 1;
 
 	memset(&timing, 0xff, sizeof(timing));
 	w->round = &round;
@@ -325,8 +330,8 @@ void race_run(struct world *w, const struct race_options *o)
 	race_files_start(w);
 	if (!world_stopped(w))
 		round.actors = actors_start(w);
-	if (round.actors && measure(w, &timing))
-		run_rounds(w, o, &timing);
+	if (round.actors && measure(w, factor, &timing))
+		run_rounds(w, factor, o->round, &timing);
 	actors_stop(round.actors);
 	race_files_stop(w);
 	w->round = NULL;
