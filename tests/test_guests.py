@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cowbell import guests, matrix, results, vm
-from cowbell.driver import Point
+from cowbell.driver import Point, driver_command
 from cowbell.filesystems import find_filesystem
 from cowbell.kernels import Kernel
 from cowbell.tools import RunnerError
@@ -388,3 +388,13 @@ def test_a_matrix_of_skips_alone_is_no_excuse_for_the_kernel(complaints, status,
     outcome = matrix.Outcome("6.12/xfs", 77, None, "no xfs", tmp_path / "xfs.txt", complaints)
     assert matrix.finish(argparse.Namespace(results=tmp_path), [outcome]) == status
     assert capsys.readouterr().out == f"results: {tmp_path}\n"
+
+
+@pytest.mark.parametrize("name, words", [
+    ("cifs", ["--server", "ksmbd"]), ("cifs:samba", ["--server", "samba"]), ("nfs", []),
+    ("xfs", [])])
+def test_driver_is_told_what_serves(name, words):
+    """Some quirks are those of a server, and no mount says which it is."""
+    command = driver_command(Path("cowbell"), find_filesystem(name), Path("r.jsonl"))
+    at = command.index("--server") if "--server" in command else len(command)
+    assert command[at:at + 2] == words

@@ -379,6 +379,7 @@ static void fill_supervise(struct run *r)
 		.fs_type = p->fs_type,
 		.second = r->probing2 ? r->probing2->probe.fs_type : NULL,
 		.mount_options = p->mount_options,
+		.server = r->o.server,
 		.unit_bytes = p->units.block,
 		.release = r->uts.release,
 	};
@@ -386,6 +387,7 @@ static void fill_supervise(struct run *r)
 		.dir = r->dir.dir,
 		.dir2 = r->dir2.dir,
 		.view = r->view.dir,
+		.server = r->o.server,
 		.dedicated = r->o.dedicated,
 		.timeout_s = r->o.timeout.set ? r->s.timeout_s : 0,
 		.budget = r->o.budget,
@@ -405,6 +407,7 @@ static void begin(struct run *r, int argc, char **argv)
 		.dir = r->dir.dir,
 		.dir2 = r->dir2.dir,
 		.view = r->view.dir,
+		.server = r->o.server,
 		.probe = &r->probing->probe,
 		.probe2 = r->probing2 ? &r->probing2->probe : NULL,
 		.seed = r->s.seed,

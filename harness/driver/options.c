@@ -29,6 +29,8 @@ static const struct row {
 	ROW("dir", "DIR", TEXT, dir, 0, 0, "work below this directory (default: the current one)"),
 	ROW("dir2", "DIR", TEXT, dir2, 0, 0, "a directory on another filesystem"),
 	ROW("view", "DIR", TEXT, view, 0, 0, "the same directory through another mount of it"),
+	ROW("server", "NAME", TEXT, server, 0, 0,
+	    "what serves a network filesystem (ksmbd, samba): some quirks are a server's"),
 	ROW("json", "FILE", TEXT, json, 0, 0, "write results there as JSON lines; - is stdout"),
 	ROW("format", "NAME", TEXT, format, 0, 0, "report as pretty (default), tap, ktap or junit"),
 	ROW("jobs", "N", NUMBER, jobs, 1, SUPERVISE_JOBS_MAX,

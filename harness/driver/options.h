@@ -23,7 +23,7 @@ struct number {
 
 /** struct run_options - what the command line says */
 struct run_options {
-	const char *dir, *dir2, *view, *json, *resume, *format;
+	const char *dir, *dir2, *view, *server, *json, *resume, *format;
 	struct number jobs, seed, timeout, repeat, round;
 	/** @budget: 0 if not given */
 	double budget;

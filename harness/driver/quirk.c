@@ -16,9 +16,9 @@ static const struct key {
 	const char *name;
 	bool required;
 } keys[] = {
-	{ "case", true },    { "reason", true },  { "link", true },	  { "kernel", false },
-	{ "mount", false },  { "second", false }, { "unit", false },	  { "seen", false },
-	{ "covers", false }, { "skip", false },	  { "sometimes", false },
+	{ "case", true },   { "reason", true },	 { "link", true },    { "kernel", false },
+	{ "mount", false }, { "server", false }, { "second", false }, { "unit", false },
+	{ "seen", false },  { "covers", false }, { "skip", false },   { "sometimes", false },
 };
 
 static bool glob(const char *pattern, const char *text)
@@ -297,6 +297,7 @@ static bool applies(const json_t *quirk, const struct quirk_place *place, const 
 {
 	const char *kernel = text_of(quirk, "kernel");
 	const char *mount = text_of(quirk, "mount");
+	const char *server = text_of(quirk, "server");
 	const char *second = text_of(quirk, "second");
 	const char *unit = text_of(quirk, "unit");
 	bool valid;
@@ -304,6 +305,7 @@ static bool applies(const json_t *quirk, const struct quirk_place *place, const 
 	return !strcmp(text_of(quirk, "filesystem"), place->fs_type) && names(quirk, name) &&
 	       (!kernel || quirk_kernel(kernel, place->release, &valid)) &&
 	       (!mount || strstr(place->mount_options, mount)) &&
+	       (!server || (place->server && !strcmp(server, place->server))) &&
 	       (!second || (place->second && !strcmp(second, place->second))) &&
 	       (!unit || strtoull(unit, NULL, 10) == place->unit_bytes) &&
 	       covers(quirk, kind, seen);

@@ -5,10 +5,11 @@
  *
  *     { "filesystem": "xfs",
  *       "quirks": [ { "case": "errno/x[*]", "kernel": ">=5.18 <6.20", "mount": "compress",
- *                     "second": "btrfs", "unit": "65536", "seen": "EINVAL",
+ *                     "server": "ksmbd", "second": "btrfs", "unit": "65536", "seen": "EINVAL",
  *                     "covers": ["hang"], "reason": "...", "link": "..." } ] }
  *
- * "kernel", "mount" (a part of the mount options), "second" (type of the other filesystem),
+ * "kernel", "mount" (a part of the mount options), "server" (what serves a network filesystem, as
+ * the run was told: --server), "second" (type of the other filesystem),
  * "unit" (allocation unit, in bytes), "seen" and "covers" may be left out. In "case" and "seen",
  * * stands for anything; a plain name is all points of the case, and "case" may be a list of
  * several. With "seen" only failures are covered in which just that was seen, so that what is
@@ -37,6 +38,8 @@ struct quirk_place {
 	/** @fs_type: e.g. "xfs"; @second: of --dir2, NULL if there is none */
 	const char *fs_type, *second;
 	const char *mount_options;
+	/** @server: what serves it, NULL if that is not known */
+	const char *server;
 	/** @release: of the kernel, as uname says */
 	const char *release;
 	/** @unit_bytes: the allocation unit */

@@ -64,6 +64,8 @@ json_t *run_line(const struct run_line *r)
 	}
 	if (r->view)
 		json_object_set_new(line, "view", text(r->view));
+	if (r->server)
+		json_object_set_new(line, "server", text(r->server));
 	json_object_set_new(line, "machine", machine_hardware());
 	json_object_set_new(line, "seed", number(r->seed));
 	json_object_set_new(line, "jobs", number(r->jobs));

@@ -15,8 +15,8 @@ struct run_line {
 	char **argv;
 	/** @dir, @dir2: the directories given; the latter may be NULL */
 	const char *dir, *dir2;
-	/** @view: another mount of @dir, or NULL */
-	const char *view;
+	/** @view: another mount of @dir, or NULL; @server: what serves it, or NULL */
+	const char *view, *server;
 	/** @probe, @probe2: of either */
 	const struct probe *probe, *probe2;
 	uint64_t seed;

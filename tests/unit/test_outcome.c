@@ -26,7 +26,7 @@ static bool emulated;
 /* Judges and checks verdict and reason; returns the line. */
 static json_t *judge(const struct outcome *o, const char *verdict, const char *reason)
 {
-	static const struct quirk_place place = { "xfs", NULL, "rw", "6.1.0", 4096 };
+	static const struct quirk_place place = { "xfs", NULL, "rw", NULL, "6.1.0", 4096 };
 	static const struct emit_command again = { .dir = "/m" };
 	struct outcome_rules rules = { json_array(), &place, &again, emulated };
 	enum verdict v;

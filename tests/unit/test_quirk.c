@@ -137,7 +137,8 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 
 static const char some_quirks[] =
 	"{\"filesystem\":\"btrfs\",\"quirks\":["
-	"{\"case\":\"a/b[*]\",\"kernel\":\">=5.18\",\"mount\":\"compress\",\"second\":\"xfs\","
+	"{\"case\":\"a/"
+	"b[*]\",\"kernel\":\">=5.18\",\"mount\":\"compress\",\"server\":\"s\",\"second\":\"xfs\","
 	"\"unit\":\"65536\",\"reason\":\"first\",\"link\":\"contract:F1\"},"
 	"{\"case\":\"a/c\",\"covers\":[\"hang\"],\"reason\":\"second\",\"link\":\"l\"},"
 	"{\"case\":\"a/d\",\"sometimes\":true,\"reason\":\"third\",\"link\":\"l\"},"
@@ -167,7 +168,8 @@ static void check(const json_t *list, const struct quirk_place *place, const cha
 
 static void test_quirk_find__holds_every_condition(void **state)
 {
-	struct quirk_place good = { "btrfs", "xfs", "rw,compress=zstd", "6.1.0", 65536 }, place;
+	struct quirk_place good = { "btrfs", "xfs", "rw,compress=zstd", "s", "6.1.0", 65536 },
+			   place;
 	json_t *list = json_array();
 	char why[256];
 
@@ -186,6 +188,11 @@ static void test_quirk_find__holds_every_condition(void **state)
 	place.mount_options = "rw";
 	check(list, &place, "a/b[x=1]", NULL, NULL);
 	place = good;
+	place.server = "t";
+	check(list, &place, "a/b[x=1]", NULL, NULL);
+	place.server = NULL;
+	check(list, &place, "a/b[x=1]", NULL, NULL);
+	place = good;
 	place.release = "5.17.0";
 	check(list, &place, "a/b[x=1]", NULL, NULL);
 	place = good;
@@ -196,7 +203,7 @@ static void test_quirk_find__holds_every_condition(void **state)
 
 static void test_quirk_find__covers_a_hang_only_if_it_says_so(void **state)
 {
-	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
+	struct quirk_place place = { "btrfs", NULL, "rw", NULL, "6.1.0", 4096 };
 	json_t *list = json_array();
 	char why[256];
 
@@ -211,7 +218,7 @@ static void test_quirk_find__covers_a_hang_only_if_it_says_so(void **state)
 
 static void test_quirk_find__a_pass_is_none_of_what_fails_sometimes(void **state)
 {
-	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
+	struct quirk_place place = { "btrfs", NULL, "rw", NULL, "6.1.0", 4096 };
 	json_t *list = json_array();
 	char why[256];
 
@@ -226,7 +233,7 @@ static void test_quirk_find__a_pass_is_none_of_what_fails_sometimes(void **state
 
 static void test_quirk_find__covers_only_what_it_has_seen(void **state)
 {
-	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
+	struct quirk_place place = { "btrfs", NULL, "rw", NULL, "6.1.0", 4096 };
 	json_t *list = json_array();
 	char why[256];
 
@@ -244,7 +251,7 @@ static void test_quirk_find__covers_only_what_it_has_seen(void **state)
 
 static void test_quirk_find__what_is_skipped_excuses_nothing(void **state)
 {
-	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
+	struct quirk_place place = { "btrfs", NULL, "rw", NULL, "6.1.0", 4096 };
 	json_t *list = json_array();
 	char why[256];
 
@@ -262,7 +269,7 @@ static void test_quirk_find__what_is_skipped_excuses_nothing(void **state)
 
 static void test_quirk_find__names_each_case_of_a_list(void **state)
 {
-	struct quirk_place place = { "btrfs", NULL, "rw", "6.1.0", 4096 };
+	struct quirk_place place = { "btrfs", NULL, "rw", NULL, "6.1.0", 4096 };
 	json_t *list = json_array();
 	char why[256];
 

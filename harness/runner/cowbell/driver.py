@@ -46,9 +46,11 @@ def driver_command(driver: Path, filesystem: Filesystem, results: Path, *more: s
     places = [words for need, words in PLACES.items() if need in needs]
     log = ["--check-log", str(check_log)] if check_log else []
     hook = [word for name in filesystem.hooks for word in ("--hook", f"{name}={{{name}}}")]
+    server = ["--server", filesystem.server] if filesystem.server else []
     return [str(fs.SCRIPT), filesystem.name, *(option for option, *_ in places), *log, "--",
             str(driver), "run", "--dedicated", "--dir", "{dir}",
-            *(word for _, *words in places for word in words), *hook, "--json", str(results), *more]
+            *(word for _, *words in places for word in words), *server, *hook,
+            "--json", str(results), *more]
 
 
 def start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:

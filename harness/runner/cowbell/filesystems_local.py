@@ -59,6 +59,8 @@ class Filesystem:
     least_bytes = 0
     # What can be done to it while a command runs: names of methods, and options of cowbell fs.
     hooks: ClassVar[tuple[str, ...]] = ("remount",)
+    # What serves it, as quirks call it; nothing if that makes no difference.
+    server: ClassVar[str] = ""
     # Whether the size is taken from the disk that the state folder is on.
     on_disk = True
 

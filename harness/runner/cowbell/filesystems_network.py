@@ -200,6 +200,7 @@ class Samba(NetworkFilesystem):
     """SMB 3.1.1, served by samba in a network of its own."""
 
     own_modules: ClassVar[tuple[str, ...]] = ("cifs",)
+    server: ClassVar[str] = "samba"
 
     def missing(self) -> str:
         return why_not(kernel_lacks("cifs"), self.below.missing(),
@@ -237,6 +238,7 @@ class Ksmbd(NetworkFilesystem):
     be mounted where process 1 sees it; so only in a guest."""
 
     own_modules: ClassVar[tuple[str, ...]] = ("ksmbd", "cifs")
+    server: ClassVar[str] = "ksmbd"
     # Where the tools look if they are not told; how to tell them differs between versions.
     settings: ClassVar[Path] = Path("/etc/ksmbd")
     # The oldest tools that all kernels understand.
