@@ -151,6 +151,20 @@ def test_directory_that_is_read_only(place):
     assert (done.out, done.code) == ("", 2)
 
 
+@pytest.mark.parametrize("error, answer", [
+    ("EIO", "no: mkfifo: EIO"), ("EPERM", "no: mkfifo: EPERM"),
+    ("ENOSPC", "broken: mkfifo: ENOSPC")])
+def test_filesystem_that_makes_no_fifo(place, error, answer):
+    """A client of SMB says EIO of all that its server does not know."""
+    source, library = place.top / "fifo.c", place.top / "fifo.so"
+    source.write_text("#include <errno.h>\n#include <sys/stat.h>\n"
+                      "int mkfifoat(int folder, const char *path, mode_t mode)\n"
+                      f"{{ errno = {error}; return -1; }}\n")
+    subprocess.run(["cc", "-w", "-shared", "-fPIC", "-o", library, source], check=True)
+    done = place.run(place.case("small"), env={"LD_PRELOAD": str(library)})
+    assert (done.err, done.code, done.run["needs"]["fifo"]) == ("", 0, answer)
+
+
 @needs_root
 def test_view_through_another_mount(place):
     through = [{"op": "open", "file": "a", "flags": "rdwr", "as": "seen", "via": "view"},

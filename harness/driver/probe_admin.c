@@ -47,6 +47,16 @@ static void refused_to_us(struct lab *l, const char *what, int err)
 		lab_refused(l, what, err);
 }
 
+/* So does EIO where a file is to be made that is none of bytes: a client of SMB says that of all
+ * that its server does not know. */
+static void special_refused(struct lab *l, const char *what, int err)
+{
+	if (err == EIO)
+		lab_no(l, "%s: %s", what, errno_name(err));
+	else
+		refused_to_us(l, what, err);
+}
+
 static bool has_dedicated(struct lab *l)
 {
 	if (!l->o->dedicated)
@@ -143,16 +153,16 @@ void try_name_free(struct lab *l)
 void try_fifo(struct lab *l)
 {
 	if (mkfifoat(l->dirfd, lab_name(l, 0), 0600))
-		refused_to_us(l, "mkfifo", errno);
+		special_refused(l, "mkfifo", errno);
 	else if (mknodat(l->dirfd, lab_name(l, 1), S_IFSOCK | 0600, 0))
-		refused_to_us(l, "mknod of a socket", errno);
+		special_refused(l, "mknod of a socket", errno);
 }
 
 void try_mknod(struct lab *l)
 {
 	/* The numbers of /dev/null. */
 	if (mknodat(l->dirfd, lab_name(l, 0), S_IFCHR | 0600, makedev(1, 3))) {
-		refused_to_us(l, "mknod", errno);
+		special_refused(l, "mknod", errno);
 		return;
 	}
 	l->fd[0] = openat(l->dirfd, lab_name(l, 0), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
