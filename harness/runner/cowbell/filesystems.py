@@ -34,8 +34,6 @@ XFS = xfs("xfs", "xfs as mkfs.xfs makes it")
 # was appended, which no client can have back: what is free would say nothing.
 SERVED_XFS = replace(XFS, options=("allocsize=64k",))
 BTRFS = btrfs("btrfs", "btrfs as mkfs.btrfs makes it")
-# What is free moves when btrfs commits, which no client can ask for.
-SERVED_BTRFS = replace(BTRFS, options=("commit=1",))
 # Without lazy_*, the kernel would go on writing in the background while cases measure.
 EXT4 = ImageFilesystem("ext4", "ext4 as mkfs.ext4 makes it; it cannot share blocks", "ext4",
                        ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
@@ -75,7 +73,7 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     Nfs("nfs:ext4", "NFS 4.2, the server on ext4, which cannot share blocks", EXT4),
     Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs", SERVED_XFS),
     # samba shares blocks on btrfs only.
-    Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", SERVED_BTRFS),
+    Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", BTRFS),
 )}
 
 
