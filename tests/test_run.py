@@ -56,6 +56,7 @@ def place(tmp_path):
     (["--nope"], "cowbell: bad option '--nope' (see: cowbell help)"),
     (["run", "--nope"], "cowbell run: bad option '--nope' (see: cowbell run --help)"),
     (["run", "--json"], "cowbell run: --json needs a value"),
+    (["run", "--server="], "cowbell run: --server must not be empty"),
     (["run", "--jobs", "0"], "cowbell run: --jobs must be a number from 1 to 64, not '0'"),
     (["run", "--seed", "1x"],
      "cowbell run: --seed must be a number from 0 to 9223372036854775807, not '1x'"),

@@ -95,8 +95,10 @@ static bool take(struct run_options *o, const struct row *row, const char *value
 
 	switch (row->kind) {
 	case TEXT:
+		if (!*value)
+			fprintf(stderr, "cowbell run: --%s must not be empty\n", row->name);
 		*(const char **)(void *)field = value;
-		return true;
+		return *value;
 	case NUMBER:
 		return parse_number(row, value, (struct number *)(void *)field);
 	case FACTOR:
