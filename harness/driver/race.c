@@ -134,7 +134,7 @@ static void judge_winners(struct world *w)
 			if (spec_of(w, i)->steps[t->entry[k].step].expect.kind != EXPECT_EITHER)
 				continue;
 			tried++;
-			won += !t->entry[k].result.err;
+			won += !t->entry[k].result.err && !t->entry[k].result.sig;
 		}
 	}
 	/* An actor that runs alone may not have so many. */
