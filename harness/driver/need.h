@@ -25,6 +25,8 @@
 	X(DIRECT, "direct", "O_DIRECT reads and writes") \
 	X(FIEMAP, "fiemap", "FS_IOC_FIEMAP") \
 	X(SEEK_HOLE, "seek_hole", "SEEK_HOLE finds a hole") \
+	X(SPARSE, "sparse", \
+	  "what is before data written far behind the end is a hole, which SEEK_DATA skips") \
 	X(FAR_OFFSETS, "far_offsets", "data can be nearly at the largest offset, 2^63 - 1") \
 	X(IO_URING, "io_uring", "io_uring reads and writes") \
 	X(TMPFILE, "tmpfile", "O_TMPFILE") \
@@ -39,6 +41,8 @@
 	X(COWEXTSIZE, "cowextsize", "and one for rewrites of shared blocks") \
 	X(SWAP, "swap", "a file can be made a swap file") \
 	X(RECLAIM, "reclaim", "blocks allocated in advance can be had back at once") \
+	X(FREE_TOLD, "free_told", \
+	  "statfs(2) tells, after syncfs(2), of the space that data takes") \
 	X(FILL, "fill", "the filesystem can be filled up, and files removed all the same") \
 	X(QUOTA, "quota", "what a subvolume of btrfs holds can be limited") \
 	X(FREEZE, "freeze", "FIFREEZE and FITHAW") \

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -22,6 +23,7 @@
 
 #include "acl.h"
 #include "caps.h"
+#include "mix.h"
 #include "op.h"
 #include "probe_lab.h"
 #include "quota.h"
@@ -37,6 +39,8 @@
 #define BTRFS_KINDS 16
 /* What its trees must have for themselves. Without, not even a file can be removed for a while. */
 #define TREES_BYTES (UINT64_C(16) << 20)
+/* More than what trees and logs take meanwhile. */
+#define NOISE_BYTES (2ULL << 20)
 
 /* A refusal that only says who we are. */
 static void refused_to_us(struct lab *l, const char *what, int err)
@@ -331,6 +335,56 @@ void try_reclaim(struct lab *l)
 }
 
 /* It is not tried: nothing else would run well at the same time. */
+/* Bytes that are free once all is written; false if that is not told, and that is answered. */
+static bool free_told(struct lab *l, uint64_t *bytes)
+{
+	struct statvfs st;
+
+	if (syncfs(l->dirfd) || fstatvfs(l->dirfd, &st)) {
+		lab_setup(l, errno);
+		return false;
+	}
+	*bytes = (uint64_t)st.f_bfree * st.f_frsize;
+	return true;
+}
+
+/* Bytes that cannot be compressed. */
+static int write_noise(struct lab *l, uint64_t size)
+{
+	uint64_t random = 1;
+
+	for (uint64_t at = 0; at < size; at += LAB_SIZE) {
+		ssize_t n;
+
+		for (size_t i = 0; i < LAB_SIZE; i += sizeof(random)) {
+			const uint64_t word = mix_next(&random);
+
+			memcpy(l->buf + i, &word, sizeof(word));
+		}
+		n = pwrite(l->fd[0], l->buf, LAB_SIZE, (off_t)at);
+		if (n != LAB_SIZE)
+			return n < 0 ? -errno : -ENOSPC;
+	}
+	return 0;
+}
+
+void try_free_told(struct lab *l)
+{
+	uint64_t before, after;
+	int err;
+
+	if (!has_dedicated(l) || !free_told(l, &before))
+		return;
+	err = lab_file(l, 0, 0, 0, false);
+	if (err >= 0)
+		err = write_noise(l, NOISE_BYTES);
+	if (err < 0)
+		lab_setup(l, err);
+	else if (free_told(l, &after) && after + NOISE_BYTES / 2 > before)
+		lab_no(l, "statfs(2) after syncfs(2) does not tell of %llu MiB that were written",
+		       NOISE_BYTES >> 20);
+}
+
 void try_fill(struct lab *l)
 {
 	struct stat st;

@@ -28,6 +28,8 @@
 #define UNIT_ASSUMED 4096
 /* As near to the largest offset as a trial comes. */
 #define FAR_AWAY ((UINT64_C(1) << 63) - 1024 * 1024)
+/* So far that no unit of allocation covers both that and what is half as far. */
+#define BEHIND_THE_END ((off_t)1 << 24)
 
 /* Patterns of the source and of what it must replace. */
 enum { SOURCE = 1, OTHER = 2 };
@@ -362,6 +364,29 @@ void try_seek_hole(struct lab *l)
 		lab_no(l, "SEEK_HOLE finds only the end of the file");
 	else if (at < hole || at > size)
 		lab_broken(l, "SEEK_HOLE: %lld, which is data", (long long)at);
+}
+
+void try_sparse(struct lab *l)
+{
+	const off_t far = BEHIND_THE_END;
+	int err = lab_file(l, 0, SOURCE, LAB_SIZE, false);
+	off_t at;
+
+	if (err >= 0)
+		err = lab_write(l, l->fd[0], SOURCE, (uint64_t)far, LAB_SIZE);
+	if (err < 0 || fsync(l->fd[0])) {
+		lab_setup(l, err < 0 ? err : errno);
+		return;
+	}
+	at = lseek(l->fd[0], far / 2, SEEK_DATA);
+	if (at < 0 && errno == EINVAL)
+		lab_no(l, "SEEK_DATA: EINVAL");
+	else if (at < 0)
+		lab_refused(l, "SEEK_DATA", errno);
+	else if (at < far)
+		lab_no(l, "SEEK_DATA takes a hole for data");
+	else if (at > far)
+		lab_broken(l, "SEEK_DATA: %lld, with data at %lld", (long long)at, (long long)far);
 }
 
 void try_far_offsets(struct lab *l)

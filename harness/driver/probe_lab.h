@@ -98,6 +98,7 @@ void try_falloc(struct lab *l);
 void try_direct(struct lab *l);
 void try_fiemap(struct lab *l);
 void try_seek_hole(struct lab *l);
+void try_sparse(struct lab *l);
 void try_far_offsets(struct lab *l);
 void try_io_uring(struct lab *l);
 
@@ -113,6 +114,7 @@ void try_acl(struct lab *l);
 void try_extsize(struct lab *l);
 void try_swap(struct lab *l);
 void try_reclaim(struct lab *l);
+void try_free_told(struct lab *l);
 void try_fill(struct lab *l);
 void try_quota(struct lab *l);
 void try_freeze(struct lab *l);

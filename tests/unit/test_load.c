@@ -690,7 +690,7 @@ static void test_load__needs_implied(void **state)
 		  "!dedupe", false },
 		{ "'files': {'t': {'type': 'tmpfile'}}, 'steps': [{'op': 'fsync', 'fd': 't'}], "
 		  "'after': ['sharing', 'space']}",
-		  "tmpfile fiemap dedicated", true },
+		  "tmpfile fiemap dedicated free_told", true },
 		{ "'files': {'a': {}}, 'steps': [{'op': 'remount'}, {'op': 'unlink', 'file': "
 		  "'a'}]}",
 		  "hook:remount", true },

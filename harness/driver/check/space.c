@@ -14,6 +14,7 @@
 
 #include "../check.h"
 #include "../clock.h"
+#include "../need.h"
 #include "../reclaim.h"
 #include "../world.h"
 
@@ -193,7 +194,7 @@ static void space_finish(struct world *w)
 const struct oracle oracle_space = {
 	.name = "space",
 	.doc = "bytes taken on the whole filesystem, after syncfs, are what the model predicts",
-	.need = -1,
+	.need = NEED_FREE_TOLD,
 	.dedicated = true,
 	.start = space_start,
 	.finish = space_finish,

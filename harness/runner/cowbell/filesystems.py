@@ -64,6 +64,12 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
                     ("mkfs.ocfs2", "-q", "-M", "local", "-b", "4096", "-C", "65536",
                      "--fs-features=local,refcount,xattr,unwritten"),
                     ("fsck.ocfs2", "-f", "-n"), least_bytes=256 * MIB, direct=True),
+    # As it is mounted otherwise, statfs(2) tells of windows of many MiB.
+    ImageFilesystem("ocfs2:nolocalalloc", "ocfs2 that takes clusters one by one", "ocfs2",
+                    ("mkfs.ocfs2", "-q", "-M", "local",
+                     "--fs-features=local,refcount,xattr,unwritten"),
+                    ("fsck.ocfs2", "-f", "-n"), ("localalloc=0",), least_bytes=128 * MIB,
+                    direct=True),
     ImageFilesystem("f2fs", "f2fs as mkfs.f2fs makes it; it cannot share blocks", "f2fs",
                     ("mkfs.f2fs", "-q"), ("fsck.f2fs", "--dry-run"), least_bytes=64 * MIB),
     ImageFilesystem("bcachefs", "bcachefs as bcachefs format makes it", "bcachefs",
