@@ -23,6 +23,7 @@
 
 #include "acl.h"
 #include "caps.h"
+#include "clock.h"
 #include "mix.h"
 #include "op.h"
 #include "probe_lab.h"
@@ -35,6 +36,8 @@
 /* Nobody's user and group: any other than root would do. */
 #define NOBODY	65534
 #define GUARD_S 5
+/* A second, and some. */
+#define SECOND_MS 1100
 /* btrfs has six kinds of space; more than these would be new ones. */
 #define BTRFS_KINDS 16
 /* What its trees must have for themselves. Without, not even a file can be removed for a while. */
@@ -538,13 +541,47 @@ static bool moves_when_opened_elsewhere(struct lab *l)
 	       moved(&before, l->fd[0]);
 }
 
+/* Close the file for so long that the server sees it, and open it again. */
+static bool reopen(struct lab *l)
+{
+	close(l->fd[0]);
+	poll(NULL, 0, SECOND_MS);
+	l->fd[0] = openat(l->dirfd, lab_name(l, 0), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return l->fd[0] >= 0;
+}
+
+/* Write, flush, and flush once more when time has gone by; false if that does not work. @lag is
+ * how far behind our clock the server's time of modification is then. */
+static bool write_and_flush(struct lab *l, int wait_ms, int64_t *lag_ns)
+{
+	const int64_t written = (int64_t)clock_ns();
+	struct stat st;
+
+	if (pwrite(l->fd[0], "x", 1, 0) != 1 || fsync(l->fd[0]))
+		return false;
+	poll(NULL, 0, wait_ms);
+	if (fsync(l->fd[0]) || !reopen(l) || fstat(l->fd[0], &st))
+		return false;
+	*lag_ns = written - (st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec);
+	return true;
+}
+
+/* A server may date a file whenever it is flushed after a write, written or not in between. */
+static bool moves_when_flushed(struct lab *l)
+{
+	int64_t at_once, later;
+
+	return write_and_flush(l, 0, &at_once) && write_and_flush(l, SECOND_MS, &later) &&
+	       at_once - later > SECOND_MS * 1000000LL / 2;
+}
+
 /* A client that caches writes may leave the time of modification to the server, until the file is
  * closed. One that never moves is no such thing. */
 void try_times(struct lab *l)
 {
 	/* the longest for filesystems that keep every other second, and clients that ask once a
 	 * second */
-	static const int wait_ms[] = { 20, 100, 1100, 1100 };
+	static const int wait_ms[] = { 20, 100, SECOND_MS, SECOND_MS };
 	struct stat before;
 
 	if (!one(l) || fstat(l->fd[0], &before))
@@ -560,13 +597,13 @@ void try_times(struct lab *l)
 			lab_no(l, "the mtime moves once more when another client opens the file");
 		return;
 	}
-	close(l->fd[0]);
-	poll(NULL, 0, wait_ms[2]);
-	l->fd[0] = openat(l->dirfd, lab_name(l, 0), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (moved(&before, l->fd[0]))
-		lab_no(l, "a write moves the mtime when the file is closed");
-	else
+	if (!reopen(l) || !moved(&before, l->fd[0])) {
 		lab_broken(l, "a write does not move the mtime");
+		return;
+	}
+	l->late_times = moves_when_flushed(l);
+	lab_no(l, "a write moves the mtime when the file is closed%s",
+	       l->late_times ? ", and each flush moves it again" : "");
 }
 
 void try_chown(struct lab *l)

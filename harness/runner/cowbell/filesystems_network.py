@@ -217,6 +217,8 @@ class Samba(NetworkFilesystem):
             Path(config).write_text(self.config(place))
             run_tool("sh", "-c", 'printf "%s\\n%s\\n" "$1" "$1" | smbpasswd -c "$2" -s -a "$3"',
                      "sh", SMB_PASSWORD, config, SMB_USER)
+            # By its times samba tells whether a filesystem knows more than seconds; mkfs gave these.
+            os.utime(place.base)
             run_tool("smbd", "--daemon", f"--configfile={config}")
             wait_for_port(SMB_PORT)
             yield
