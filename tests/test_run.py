@@ -152,18 +152,78 @@ def test_directory_that_is_read_only(place):
     assert (done.out, done.code) == ("", 2)
 
 
+def preloaded(place, text):
+    """The environment of a run whose calls go through this C text first, as `real(name)` allows."""
+    source, library = place.top / "first.c", place.top / "first.so"
+    source.write_text("#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <errno.h>\n"
+                      "#include <sys/stat.h>\n#include <sys/statvfs.h>\n#include <unistd.h>\n"
+                      f"#define real(name) ((typeof(&name))dlsym(RTLD_NEXT, #name))\n{text}")
+    subprocess.run(["cc", "-w", "-shared", "-fPIC", "-D_FILE_OFFSET_BITS=64", "-o", library,
+                    source], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
 @pytest.mark.parametrize("error, answer", [
     ("EIO", "no: mkfifo: EIO"), ("EPERM", "no: mkfifo: EPERM"),
     ("ENOSPC", "broken: mkfifo: ENOSPC")])
 def test_filesystem_that_makes_no_fifo(place, error, answer):
     """A client of SMB says EIO of all that its server does not know."""
-    source, library = place.top / "fifo.c", place.top / "fifo.so"
-    source.write_text("#include <errno.h>\n#include <sys/stat.h>\n"
-                      "int mkfifoat(int folder, const char *path, mode_t mode)\n"
-                      f"{{ errno = {error}; return -1; }}\n")
-    subprocess.run(["cc", "-w", "-shared", "-fPIC", "-o", library, source], check=True)
-    done = place.run(place.case("small"), env={"LD_PRELOAD": str(library)})
+    env = preloaded(place, "int mkfifoat(int folder, const char *path, mode_t mode)\n"
+                           f"{{ errno = {error}; return -1; }}\n")
+    done = place.run(place.case("small"), env=env)
     assert (done.err, done.code, done.run["needs"]["fifo"]) == ("", 0, answer)
+
+
+@pytest.mark.parametrize("answer, told", [
+    ("off", "no: SEEK_DATA takes a hole for data"),
+    ("off * 4", "broken: SEEK_DATA: 33554432, with data at 16777216"),
+    ("(errno = EINVAL, -1)", "no: SEEK_DATA: EINVAL")])
+def test_filesystem_that_tells_no_holes(place, answer, told):
+    """As over SMB of a file that grew by a write behind its end."""
+    env = preloaded(place, "off_t lseek(int fd, off_t off, int whence)\n"
+                           f"{{ return whence == SEEK_DATA ? {answer} : "
+                           "real(lseek)(fd, off, whence); }\n")
+    done = place.run(place.case("small"), env=env)
+    assert (done.err, done.code, done.run["needs"]["sparse"]) == ("", 0, told)
+
+
+def test_filesystem_that_does_not_tell_what_is_used(place):
+    """As over SMB, where the server writes when it sees fit."""
+    env = preloaded(place, "int fstatvfs(int fd, struct statvfs *st)\n"
+                           "{ int err = real(fstatvfs)(fd, st);\n"
+                           "  st->f_bfree = 1 << 20; return err; }\n")
+    done = place.run("--dedicated", place.case("small"), env=env)
+    assert (done.err, done.code) == ("", 0)
+    assert done.run["needs"]["free_told"] == \
+        "no: statfs(2) after syncfs(2) does not tell of 2 MiB that were written"
+
+
+# A client to which the time of modification is told when it opens a file.
+TOLD_WHEN_OPENED = """
+static struct timespec told[1024];
+int close(int fd) { if (fd >= 0) told[fd].tv_sec = 0; return real(close)(fd); }
+int fstat(int fd, struct stat *st) {
+	int err = real(fstat)(fd, st);
+	if (!told[fd].tv_sec) told[fd] = st->st_mtim;
+	st->st_mtim = told[fd];
+	return err;
+}
+"""
+FLUSH_MOVES = """
+int fsync(int fd) {
+	struct timespec times[] = { { 0, UTIME_OMIT }, { 0, UTIME_NOW } };
+	return real(fsync)(fd) || futimens(fd, times);
+}
+"""
+
+
+@pytest.mark.parametrize("more, told", [
+    ("", ""), (FLUSH_MOVES, ", and each flush moves it again")], ids=["once", "again"])
+def test_filesystem_that_dates_writes_late(place, more, told):
+    done = place.run(place.case("small"), env=preloaded(place, TOLD_WHEN_OPENED + more))
+    assert (done.err, done.code) == ("", 0)
+    assert done.run["needs"]["times"] == \
+        f"no: a write moves the mtime when the file is closed{told}"
 
 
 @needs_root
