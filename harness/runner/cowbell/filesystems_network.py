@@ -217,7 +217,7 @@ class Samba(NetworkFilesystem):
             Path(config).write_text(self.config(place))
             run_tool("sh", "-c", 'printf "%s\\n%s\\n" "$1" "$1" | smbpasswd -c "$2" -s -a "$3"',
                      "sh", SMB_PASSWORD, config, SMB_USER)
-            # By its times samba tells whether a filesystem knows more than seconds; mkfs gave these.
+            # By its times samba tells whether it knows more than seconds: mkfs gave it such.
             os.utime(place.base)
             run_tool("smbd", "--daemon", f"--configfile={config}")
             wait_for_port(SMB_PORT)
