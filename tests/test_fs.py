@@ -16,6 +16,7 @@ import pytest
 from cowbell import filesystems, fs, kernel, server, state
 from cowbell import filesystems_local as local, filesystems_network as network
 from cowbell.tools import RunnerError, Unsupported, run_tool
+from run_place import COWBELL
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making filesystems needs root")
 NOBODY = 65534
@@ -96,6 +97,19 @@ def test_each_filesystem_is_made_and_removed(name):
     assert done.stderr == ""
     assert done.stdout.split() == [kind, kind, "2", "kept", "too"]
     assert done.returncode == 7
+
+
+@needs_root
+@pytest.mark.parametrize("name", [
+    "xfs", "btrfs:compress", "ext4", "tmpfs", "overlay", "overlay:btrfs"])
+def test_filesystems_tell_of_their_space_and_holes(name):
+    """Else cases would be skipped there, whatever a kernel does."""
+    filesystem = filesystems.VARIANTS[name]
+    if filesystem.missing():
+        pytest.skip(filesystem.missing())
+    script = f"{COWBELL} probe --dedicated --dir {{dir}}"
+    answers = dict(line.split()[:2] for line in run(name, script=script).stdout.splitlines()[4:])
+    assert (answers["free_told"], answers["sparse"]) == ("yes", "yes")
 
 
 @needs_root

@@ -44,7 +44,6 @@
 #define TREES_BYTES (UINT64_C(16) << 20)
 /* More than what trees and logs take meanwhile. */
 #define NOISE_BYTES (2ULL << 20)
-#define NOISE_TIMES 3
 
 /* A refusal that only says who we are. */
 static void refused_to_us(struct lab *l, const char *what, int err)
@@ -352,12 +351,13 @@ static bool free_told(struct lab *l, uint64_t *bytes)
 	return true;
 }
 
-/* NOISE_BYTES that cannot be compressed; 0 or a negative errno. */
-static int write_noise(struct lab *l, uint64_t off)
+/* Make a file of NOISE_BYTES that cannot be compressed; 0 or a negative errno. */
+static int write_noise(struct lab *l, int file)
 {
-	uint64_t random = off;
+	uint64_t random = (uint64_t)file;
+	const int fd = lab_file(l, file, 0, 0, false);
 
-	for (uint64_t at = off; at < off + NOISE_BYTES; at += LAB_SIZE) {
+	for (uint64_t at = 0; fd >= 0 && at < NOISE_BYTES; at += LAB_SIZE) {
 		ssize_t n;
 
 		for (size_t i = 0; i < LAB_SIZE; i += sizeof(random)) {
@@ -365,22 +365,22 @@ static int write_noise(struct lab *l, uint64_t off)
 
 			memcpy(l->buf + i, &word, sizeof(word));
 		}
-		n = pwrite(l->fd[0], l->buf, LAB_SIZE, (off_t)at);
+		n = pwrite(fd, l->buf, LAB_SIZE, (off_t)at);
 		if (n != LAB_SIZE)
 			return n < 0 ? -errno : -ENOSPC;
 	}
-	return 0;
+	return fd < 0 ? fd : 0;
 }
 
 /* Write, and see whether so much less is free; false if that cannot be tried, and is answered. */
-static bool try_noise(struct lab *l, uint64_t off, bool *told)
+static bool try_noise(struct lab *l, int file, bool *told)
 {
 	uint64_t before, after;
 	int err;
 
 	if (!free_told(l, &before))
 		return false;
-	err = write_noise(l, off);
+	err = write_noise(l, file);
 	if (err)
 		lab_setup(l, err);
 	if (err || !free_told(l, &after))
@@ -390,25 +390,20 @@ static bool try_noise(struct lab *l, uint64_t off, bool *told)
 }
 
 /* What was removed before may come back just then, and a server that writes when it sees fit may do
- * so; so one time says nothing. */
+ * so; so one file says nothing. One that grows may have its blocks in advance. */
 void try_free_told(struct lab *l)
 {
-	int times = 0, err;
+	int times = 0;
 	bool told;
 
 	if (!has_dedicated(l))
 		return;
-	err = lab_file(l, 0, 0, 0, false);
-	if (err < 0) {
-		lab_setup(l, err);
-		return;
-	}
-	for (int i = 0; i < NOISE_TIMES; i++) {
-		if (!try_noise(l, (uint64_t)i * NOISE_BYTES, &told))
+	for (int i = 0; i < LAB_FILES; i++) {
+		if (!try_noise(l, i, &told))
 			return;
 		times += told;
 	}
-	if (times <= NOISE_TIMES / 2)
+	if (times <= LAB_FILES / 2)
 		lab_no(l, "statfs(2) after syncfs(2) does not tell of %llu MiB that were written",
 		       NOISE_BYTES >> 20);
 }
@@ -592,13 +587,14 @@ static bool write_and_flush(struct lab *l, int wait_ms, int64_t *lag_ns)
 	return true;
 }
 
-/* A server may date a file whenever it is flushed after a write, written or not in between. */
+/* A server may date a file whenever it is flushed after a write, written or not in between. It may
+ * keep whole seconds, so that what it says is a second off. */
 static bool moves_when_flushed(struct lab *l)
 {
 	int64_t at_once, later;
 
-	return write_and_flush(l, 0, &at_once) && write_and_flush(l, SECOND_MS, &later) &&
-	       at_once - later > SECOND_MS * 1000000LL / 2;
+	return write_and_flush(l, 0, &at_once) && write_and_flush(l, 3 * SECOND_MS, &later) &&
+	       at_once - later > 3 * SECOND_MS * 1000000LL / 2;
 }
 
 /* A client that caches writes may leave the time of modification to the server, until the file is
@@ -623,7 +619,11 @@ void try_times(struct lab *l)
 			lab_no(l, "the mtime moves once more when another client opens the file");
 		return;
 	}
-	if (!reopen(l) || !moved(&before, l->fd[0])) {
+	if (!reopen(l)) {
+		lab_setup(l, errno);
+		return;
+	}
+	if (!moved(&before, l->fd[0])) {
 		lab_broken(l, "a write does not move the mtime");
 		return;
 	}
