@@ -571,8 +571,9 @@ static bool reopen(struct lab *l)
 	return l->fd[0] >= 0;
 }
 
-/* Write, flush, and flush once more when time has gone by; false if that does not work. @lag is
- * how far behind our clock the server's time of modification is then. */
+/* Write, flush, and flush once more when time has gone by; false if that does not work. @lag_ns
+ * says how much older the time of modification is than that of the write: only two of them compare,
+ * as the clocks differ. */
 static bool write_and_flush(struct lab *l, int wait_ms, int64_t *lag_ns)
 {
 	const int64_t written = (int64_t)clock_ns();
