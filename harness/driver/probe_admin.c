@@ -337,20 +337,6 @@ void try_reclaim(struct lab *l)
 		lab_no(l, "no call gives them back");
 }
 
-/* Bytes that are free once all is written; false if that is not told, and that is answered. */
-static bool free_told(struct lab *l, uint64_t *bytes)
-{
-	struct statvfs st;
-
-	reclaim_now(l->dirfd);
-	if (syncfs(l->dirfd) || fstatvfs(l->dirfd, &st)) {
-		lab_setup(l, errno);
-		return false;
-	}
-	*bytes = (uint64_t)st.f_bfree * st.f_frsize;
-	return true;
-}
-
 /* Make a file of NOISE_BYTES that cannot be compressed; 0 or a negative errno. */
 static int write_noise(struct lab *l, int file)
 {
@@ -372,21 +358,19 @@ static int write_noise(struct lab *l, int file)
 	return fd < 0 ? fd : 0;
 }
 
-/* Write, and see whether so much less is free; false if that cannot be tried, and is answered. */
-static bool try_noise(struct lab *l, int file, bool *told)
+/* Write, and see whether so much less is free; 0 or a negative errno. */
+static int try_noise(struct lab *l, int file, bool *told)
 {
 	uint64_t before, after;
-	int err;
+	int err = reclaim_free_bytes(l->dirfd, &before);
 
-	if (!free_told(l, &before))
-		return false;
-	err = write_noise(l, file);
-	if (err)
-		lab_setup(l, err);
-	if (err || !free_told(l, &after))
-		return false;
-	*told = after + NOISE_BYTES / 2 <= before;
-	return true;
+	if (!err)
+		err = write_noise(l, file);
+	if (!err)
+		err = reclaim_free_bytes(l->dirfd, &after);
+	if (!err)
+		*told = after + NOISE_BYTES / 2 <= before;
+	return err;
 }
 
 /* What was removed before may come back just then, and a server that writes when it sees fit may do
@@ -399,8 +383,12 @@ void try_free_told(struct lab *l)
 	if (!has_dedicated(l))
 		return;
 	for (int i = 0; i < LAB_FILES; i++) {
-		if (!try_noise(l, i, &told))
+		const int err = try_noise(l, i, &told);
+
+		if (err) {
+			lab_setup(l, err);
 			return;
+		}
 		times += told;
 	}
 	if (times <= LAB_FILES / 2)

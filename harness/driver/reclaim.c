@@ -6,8 +6,9 @@
  */
 #include "reclaim.h"
 
-#include <stdint.h>
+#include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -39,4 +40,24 @@ bool reclaim_now(int dirfd)
 	if (st.f_type == XFS_SUPER_MAGIC)
 		return !syncfs(dirfd) && !ioctl(dirfd, XFS_FREE_BLOCKS, &all);
 	return st.f_type == BTRFS_SUPER_MAGIC && !ioctl(dirfd, BTRFS_IOC_SYNC);
+}
+
+/* The kernel's own code for "call again", which no program is to see (ERESTARTSYS). */
+#define CALL_AGAIN 512
+
+/* A call that was killed in a point before may be told to us, once: over SMB (bug:B-cifs-10). */
+static int sync_all(int fd)
+{
+	return syncfs(fd) < 0 && (errno < CALL_AGAIN || syncfs(fd) < 0) ? -1 : 0;
+}
+
+int reclaim_free_bytes(int dirfd, uint64_t *bytes)
+{
+	struct statvfs st;
+
+	reclaim_now(dirfd);
+	if (sync_all(dirfd) < 0 || fstatvfs(dirfd, &st) < 0)
+		return -errno;
+	*bytes = (uint64_t)st.f_bfree * st.f_frsize;
+	return 0;
 }

@@ -4,13 +4,10 @@
  * against what the model predicts. The prediction is a span: blocks that may or may not be common,
  * and filesystems that keep a whole extent while any part of it is used.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../check.h"
 #include "../clock.h"
@@ -38,25 +35,14 @@ static struct {
 	struct span used;
 } before;
 
-/* The kernel's own code for "call again", which no program is to see (ERESTARTSYS). */
-#define CALL_AGAIN 512
-
-/* A call that was killed in a point before may be told to us, once: over SMB (bug:B-cifs-10). */
-static int sync_all(int fd)
-{
-	return syncfs(fd) < 0 && (errno < CALL_AGAIN || syncfs(fd) < 0) ? -1 : 0;
-}
-
 static int64_t free_bytes(struct world *w)
 {
-	struct statvfs st;
+	uint64_t bytes = 0;
+	const int err = reclaim_free_bytes(w->dirfd, &bytes);
 
-	reclaim_now(w->dirfd);
-	if (sync_all(w->dirfd) < 0 || fstatvfs(w->dirfd, &st) < 0) {
-		world_error(w, "syncfs, statvfs: %s", strerror(errno));
-		return 0;
-	}
-	return (int64_t)(st.f_bfree * st.f_frsize);
+	if (err)
+		world_error(w, "syncfs, statvfs: %s", strerror(-err));
+	return (int64_t)bytes;
 }
 
 /* Set one bit for each block of an origin that the segment holds; returns how many were new. */
