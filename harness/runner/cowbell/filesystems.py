@@ -28,6 +28,15 @@ def btrfs(name: str, doc: str, *mkfs: str, options: tuple[str, ...] = (),
                            ("btrfs", "check", "--readonly"), options, 128 * MIB, choices)
 
 
+def ocfs2(name: str, doc: str, *mkfs: str, options: tuple[str, ...] = (),
+          least_bytes: int = 128 * MIB) -> ImageFilesystem:
+    """An entry for an ocfs2 on one machine, without the cluster; refcount has it share blocks."""
+    return ImageFilesystem(name, doc, "ocfs2",
+                           ("mkfs.ocfs2", "-q", "-M", "local", *mkfs,
+                            "--fs-features=local,refcount,xattr,unwritten"),
+                           ("fsck.ocfs2", "-f", "-n"), options, least_bytes, direct=True)
+
+
 BTRFS_FEATURES = "/sys/fs/btrfs/features"
 XFS = xfs("xfs", "xfs as mkfs.xfs makes it")
 # A server keeps files open that its clients have closed, and xfs keeps for as long as much again as
@@ -55,21 +64,11 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     Tmpfs("tmpfs", "a filesystem in memory; it cannot share blocks"),
     Overlay("overlay", "overlay, lower and upper on xfs", XFS),
     Overlay("overlay:btrfs", "overlay, lower and upper on btrfs", BTRFS),
-    # On one machine only, without the cluster; refcount is what lets it share blocks.
-    ImageFilesystem("ocfs2", "ocfs2 that shares blocks, on one machine", "ocfs2",
-                    ("mkfs.ocfs2", "-q", "-M", "local",
-                     "--fs-features=local,refcount,xattr,unwritten"),
-                    ("fsck.ocfs2", "-f", "-n"), least_bytes=128 * MIB, direct=True),
-    ImageFilesystem("ocfs2:64k", "ocfs2 with clusters of 64 KiB", "ocfs2",
-                    ("mkfs.ocfs2", "-q", "-M", "local", "-b", "4096", "-C", "65536",
-                     "--fs-features=local,refcount,xattr,unwritten"),
-                    ("fsck.ocfs2", "-f", "-n"), least_bytes=256 * MIB, direct=True),
+    ocfs2("ocfs2", "ocfs2 that shares blocks, on one machine"),
+    ocfs2("ocfs2:64k", "ocfs2 with clusters of 64 KiB", "-b", "4096", "-C", "65536",
+          least_bytes=256 * MIB),
     # As it is mounted otherwise, statfs(2) tells of windows of many MiB.
-    ImageFilesystem("ocfs2:nolocalalloc", "ocfs2 that takes clusters one by one", "ocfs2",
-                    ("mkfs.ocfs2", "-q", "-M", "local",
-                     "--fs-features=local,refcount,xattr,unwritten"),
-                    ("fsck.ocfs2", "-f", "-n"), ("localalloc=0",), least_bytes=128 * MIB,
-                    direct=True),
+    ocfs2("ocfs2:nolocalalloc", "ocfs2 that takes clusters one by one", options=("localalloc=0",)),
     ImageFilesystem("f2fs", "f2fs as mkfs.f2fs makes it; it cannot share blocks", "f2fs",
                     ("mkfs.f2fs", "-q"), ("fsck.f2fs", "--dry-run"), least_bytes=64 * MIB),
     ImageFilesystem("bcachefs", "bcachefs as bcachefs format makes it", "bcachefs",
