@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from cowbell import initramfs, kernels, vm, vng
+from cowbell import initramfs, kernels, kmsg, vm, vng
 from cowbell.kernel import wait_until
 from cowbell.tools import Unsupported, UsageError, find_tool
 from test_guests import fake_image
@@ -243,8 +243,9 @@ def test_chatter_of_the_kernel_is_no_complaint():
 
 def test_every_row_of_the_table_of_complaints_is_read():
     """Python takes the driver's own table, and none of its rows for something else."""
-    rows = [line for line in vm.KMSG.read_text().splitlines() if line.startswith("BAD(")]
-    assert len(vm.bad_lines()) == len(rows) > 30
+    rows = [line.partition("(")[0] for line in kmsg.TABLE.read_text().splitlines()]
+    assert len(kmsg.bad_lines()) == rows.count("BAD") > 30
+    assert len(kmsg.trips()) == rows.count("TRIP") > 0
 
 
 @pytest.mark.parametrize("words, why", [

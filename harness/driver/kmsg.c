@@ -22,9 +22,19 @@ static const struct bad {
 	const char *also;
 	bool at_start;
 } bad_lines[] = {
+#define TRIP(words)
 #define BAD(first, also, at_start) { first, also, at_start },
 #include "kmsg.def"
 #undef BAD
+#undef TRIP
+};
+
+static const char *const trips[] = {
+#define TRIP(words) words,
+#define BAD(first, also, at_start)
+#include "kmsg.def"
+#undef BAD
+#undef TRIP
 };
 
 /* Filesystems that name their device in brackets always as the mount table names it. btrfs does
@@ -89,6 +99,18 @@ bool kmsg_bad(const char *record, const char *device)
 		if (matches(&bad_lines[i], line))
 			return true;
 	return false;
+}
+
+const char *kmsg_trip(const json_t *lines)
+{
+	json_t *line;
+	size_t i;
+
+	json_array_foreach (lines, i, line)
+		for (size_t k = 0; k < sizeof(trips) / sizeof(trips[0]); k++)
+			if (strstr(json_string_value(line), trips[k]))
+				return json_string_value(line);
+	return NULL;
 }
 
 pid_t kmsg_pid(const json_t *lines)

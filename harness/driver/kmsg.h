@@ -32,6 +32,10 @@ const char *kmsg_text(const char *record, size_t *len);
  */
 pid_t kmsg_pid(const json_t *lines);
 
+/** kmsg_trip() - the line of a complaint that is of the emulation's making, NULL if none is
+ * @lines: as kmsg_drain() gives them */
+const char *kmsg_trip(const json_t *lines);
+
 /** kmsg_open() - a descriptor that reads what the kernel says from now on, -1 if it is forbidden */
 int kmsg_open(void);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "kmsg.h"
 #include "outcome.h"
 
 /** struct judged - a result on its way to a line */
@@ -106,22 +107,9 @@ static void judge_result(struct judged *j)
 		j->verdict = v;
 }
 
-/* Where the kernel patches its code while the other CPU runs that, QEMU may stop at a breakpoint
- * that is not there any more. */
-static const char *find_trip(const json_t *kmsg)
-{
-	json_t *line;
-	size_t i;
-
-	json_array_foreach (kmsg, i, line)
-		if (strstr(json_string_value(line), "int3: 0000"))
-			return json_string_value(line);
-	return NULL;
-}
-
 static void judge_kmsg(struct judged *j, const struct outcome *o, bool emulated)
 {
-	const char *trip = emulated ? find_trip(o->kmsg) : NULL;
+	const char *trip = emulated ? kmsg_trip(o->kmsg) : NULL;
 
 	if (!o->kmsg)
 		return;

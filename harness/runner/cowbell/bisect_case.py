@@ -14,6 +14,7 @@ from .driver import Point, driver_command
 from .filesystems import Filesystem
 from .guests import POINT_SECONDS
 from .kernels import Kernel
+from .kmsg import DEATHS
 from .results import Line, find_started, lines_of, read_results
 from .tools import (EXIT_FAILED, EXIT_SKIPPED, EXIT_USAGE, RunnerError, Unsupported, UsageError,
                     last_line)
@@ -283,7 +284,7 @@ def run_trial(kernel: Kernel, trial: Trial, files: Files, observe: str = "") -> 
     lines = lines_of(files.results)
     began = any(line["kind"] == "start" for line in lines)
     fault = ""
-    if began and any(death in outcome.died for death in vm.DEATHS):
+    if began and any(death in outcome.died for death in DEATHS):
         note_death(files, trial.points, outcome)
     elif outcome.timed_out:
         fault = f"no end after {trial.timeout_s:g} s"

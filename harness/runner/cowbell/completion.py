@@ -3,21 +3,14 @@
 
 import json
 from pathlib import Path
-from typing import Iterable, Sequence
+from typing import Sequence
 
 from .driver import Point
+from .kmsg import find_trip
 from .results import VERDICTS, find_started, whole_lines
 
-# QEMU's emulation does not always get right that a kernel patches code which the other CPU runs: it
-# stops at a breakpoint that is not there any more.
-TRIP = "int3: 0000"
 # As many lines of the kernel's log are kept with a case that its guest died in.
 KMSG_LINES = 60
-
-
-def find_trip(console: Iterable[str]) -> str:
-    """What an emulated guest says on its console if the emulation has failed; else nothing."""
-    return next((line for line in console if TRIP in line), "")
 
 
 def complete_results(path: Path, points: Sequence[Point], why: str, kernel_log: Sequence[str],

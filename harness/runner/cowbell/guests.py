@@ -20,6 +20,7 @@ from .completion import complete_results
 from .driver import Point, driver_command, start
 from .filesystems import Filesystem
 from .kernels import Kernel, find_kernel, is_path
+from .kmsg import DEATHS, is_complaint, without_time
 from .results import file_name, find_started, lines_of
 from .tools import (EXIT_HARNESS, EXIT_SKIPPED, Unsupported, exit_status, last_line,
                     lock_folder)
@@ -194,7 +195,7 @@ class Job:
             # What is told may have something behind it that is not.
             own = text.splitlines()
             first = next((number for number, line in enumerate(own)
-                          if vm.is_complaint(line) and line not in told), len(own))
+                          if is_complaint(line) and line not in told), len(own))
             found += own[first:]
         return found
 
@@ -205,7 +206,7 @@ def console_lines(path: Path) -> list[str]:
     console = vm.Console(None, data.count(b"\n") + 1)
     console.feed(data)
     console.close()
-    return [vm.without_time(line) for line in console.lines]
+    return [without_time(line) for line in console.lines]
 
 
 def complete(job: Job, kernel_log: Sequence[str]) -> None:
@@ -312,7 +313,7 @@ class Guests:
         if self.wedged:
             return f"wedged: nothing came from the guest for {self.limit_s:g} s"
         for line in console_lines(console):
-            for word in vm.DEATHS:
+            for word in DEATHS:
                 if word in line:
                     return f"panic: {line.partition(word)[2].lstrip(': ')}"
         return f"died: {said}"

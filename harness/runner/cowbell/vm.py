@@ -8,7 +8,6 @@ shared to be written to. boot() is what other modules call.
 
 import argparse
 import contextlib
-import functools
 import os
 import re
 import secrets
@@ -25,11 +24,11 @@ from typing import Any, Callable, Iterator, Sequence
 
 from . import fs, kernel as system, vng
 from .command import ends_well, positive, seconds
-from .completion import find_trip
 from .filesystems import find_filesystem, parse_size
 from .images import find_plain
 from .initramfs import find_busybox, make_initramfs
 from .kernels import Kernel, cache_folder, find_kernel
+from .kmsg import DEATHS, find_trip, is_complaint, without_time
 from .tools import EXIT_HARNESS, Unsupported, UsageError, complain, find_tool
 
 NAME = "cowbell vm"
@@ -57,10 +56,6 @@ TEXTS_SHOWN = 5
 
 # What a guest has of its own and needs: nothing may be mounted over it.
 GUESTS_OWN = tuple(map(Path, ("/dev/pts", "/proc", "/run/cowbell", "/sys")))
-
-# What the kernel says when nothing more will come of it; kmsg.def has what else may be wrong.
-DEATHS = ("Kernel panic - not syncing",)
-KMSG = Path(__file__).resolve().with_name("kmsg.def")
 
 HELP = """\
 Boots a kernel in QEMU, with KVM where that works and else by software emulation, and runs the
@@ -225,26 +220,6 @@ class Console:
                     break
             found.append("\n".join(self.lines[number:last + 1]))
         return found
-
-
-def without_time(line: str) -> str:
-    """A line of the kernel log without its time stamp and caller."""
-    return re.sub(r"^(<\d+>)?(\[[^\]]*\]\s*)+", "", line)
-
-
-@functools.cache
-def bad_lines() -> list[tuple[str, str, bool]]:
-    """The rows of kmsg.def."""
-    rows = re.findall(r'^BAD\("(.*?)", (?:NULL|"(.*?)"), (true|false)\)$', KMSG.read_text(), re.M)
-    return [(first, also, at_start == "true") for first, also, at_start in rows]
-
-
-def is_complaint(line: str) -> bool:
-    """Whether a line without its time says that something is wrong; as kmsg_bad() does."""
-    def matches(first: str, also: str, at_start: bool) -> bool:
-        at = line.find(first)
-        return at >= 0 and not (at_start and at) and also in line[at:]
-    return any(word in line for word in DEATHS) or any(matches(*row) for row in bad_lines())
 
 
 def kvm_verdict() -> Path:
