@@ -56,6 +56,8 @@ def place(tmp_path):
     (["--nope"], "cowbell: bad option '--nope' (see: cowbell help)"),
     (["run", "--nope"], "cowbell run: bad option '--nope' (see: cowbell run --help)"),
     (["run", "--json"], "cowbell run: --json needs a value"),
+    (["run", "--require", "clone,klone"],
+     "cowbell run: --require: there is no need 'klone' (see: cowbell probe)"),
     (["run", "--server="], "cowbell run: --server must not be empty"),
     (["run", "--jobs", "0"], "cowbell run: --jobs must be a number from 1 to 64, not '0'"),
     (["run", "--seed", "1x"],
@@ -827,6 +829,31 @@ def test_everything_skipped(place):
     assert (done.code, done.err, done.counts) == (77, "", {"skip": 2})
     assert {case["reason"] for case in done.cases} == \
         {"hook:x: --hook x=COMMAND was not given", "second_fs: needs --dir2"}
+
+
+@pytest.mark.parametrize("needs, verdict", [
+    (["second_fs"], "fail"), (["hook:x", "second_fs"], "fail"), (["!fallocate"], "skip"),
+    (["hook:x"], "skip"), ([], "pass")])
+def test_require(place, needs, verdict):
+    words = ["--require", "fallocate,second_fs", "--dedicated", "--seed", "7"]
+    done = place.run(*words, place.case("a", WRITE, needs=needs))
+    assert done.verdicts == [("a", verdict)]
+    assert done.code == {"fail": 1, "skip": 77, "pass": 0}[verdict]
+    if verdict != "fail":
+        return
+    assert done.cases[0]["reason"] == \
+        "second_fs: needs --dir2; it must be there (--require)"
+    again = done.cases[0]["repeat"]
+    assert f"--require fallocate,second_fs --dedicated --seed {done.cases[0]['seed']} " in again
+    path = f"{COWBELL.parent}:{os.environ['PATH']}"
+    assert subprocess.run(["sh", "-c", again], capture_output=True,
+                          env=place.environment(PATH=path)).returncode == 1
+
+
+def test_require_stops_on_fail(place):
+    done = place.run("--require", "second_fs", "--stop-on-fail", "--jobs", "1",
+                     place.case("a", WRITE, needs=["second_fs"]), place.case("b", WRITE))
+    assert (done.code, len(done.cases), done.end["stopped"]) == (1, 1, "a failed")
 
 
 @pytest.mark.parametrize("step, verdict, code", [(RED, "xfail", 0), (WRITE, "xpass", 0)])

@@ -218,6 +218,7 @@ char *emit_repeat(const struct emit_command *c, uint64_t seed, uint64_t round, c
 	put_option(f, "--dir2", c->dir2);
 	put_option(f, "--view", c->view);
 	put_option(f, "--server", c->server);
+	put_option(f, "--require", c->require);
 	if (c->dedicated)
 		fputs(" --dedicated", f);
 	if (c->timeout_s)

@@ -20,6 +20,25 @@ int need_find(const char *word)
 	return -1;
 }
 
+const char *need_list(const char *text, bool listed[NEED_COUNT])
+{
+	while (true) {
+		const size_t len = strcspn(text, ",");
+		int need = NEED_COUNT;
+
+		while (--need >= 0)
+			if (strlen(needs[need].word) == len &&
+			    !strncmp(needs[need].word, text, len))
+				break;
+		if (need < 0 || need == NEED_HOOK)
+			return text;
+		listed[need] = true;
+		if (!text[len])
+			return NULL;
+		text += len + 1;
+	}
+}
+
 const char *need_word(int need)
 {
 	return need >= 0 && need < NEED_COUNT ? needs[need].word : "?";

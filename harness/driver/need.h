@@ -6,6 +6,8 @@
 #ifndef COWBELL_NEED_H
 #define COWBELL_NEED_H
 
+#include <stdbool.h>
+
 /* word, what it says */
 #define NEED_LIST(X) \
 	X(CLONE, "clone", "FICLONE shares data between two files") \
@@ -66,6 +68,14 @@ enum need { NEED_LIST(NEED_ENUM) NEED_COUNT };
 
 /** need_find() - number of a word, -1 if there is no such need */
 int need_find(const char *word);
+
+/**
+ * need_list() - set @listed of each word in a text such as "clone,dedupe"
+ *
+ * Returns NULL, or where the first word begins that is none, or that only a name makes whole
+ * (hook:NAME).
+ */
+const char *need_list(const char *text, bool listed[NEED_COUNT]);
 
 /** need_word() - the word of a number; need_doc() - what it says, one line */
 const char *need_word(int need);

@@ -46,6 +46,8 @@ static const struct row {
 	ROW("dedicated", NULL, FLAG, dedicated, 0, 0,
 	    "the filesystem is ours alone: fill, freeze and measure it"),
 	ROW("hook", "NAME=COMMAND", MANY, hooks, 0, 0, "a command that cases may ask for: remount"),
+	ROW("require", "NEED,...", TEXT, require, 0, 0,
+	    "a case that lacks one of these is a fail, and no skip"),
 	ROW("quirks", "FILE", MANY, quirks, 0, 0, "more known deviations"),
 	ROW("despite-quirks", NULL, FLAG, despite_quirks, 0, 0,
 	    "run also what this kernel is known not to get over"),
@@ -119,8 +121,17 @@ static bool take(struct run_options *o, const struct row *row, const char *value
 	return false;
 }
 
-static bool sensible(const struct run_options *o)
+static bool sensible(struct run_options *o)
 {
+	const char *bad = o->require ? need_list(o->require, o->required) : NULL;
+
+	if (bad) {
+		fprintf(stderr,
+			"cowbell run: --require: there is no need '%.*s' "
+			"(see: cowbell probe)\n",
+			(int)strcspn(bad, ","), bad);
+		return false;
+	}
 	for (size_t i = 0; i < o->hooks.count; i++) {
 		if (!hook_valid(o->hooks.item[i])) {
 			fprintf(stderr, "cowbell run: --hook must be NAME=COMMAND, not '%s'\n",

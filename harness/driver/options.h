@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "need.h"
+
 #define OPTIONS_MANY 32
 
 /** struct many - an option that may be given several times; ends with NULL */
@@ -29,6 +31,10 @@ struct run_options {
 	double budget;
 	bool stop_on_fail, keep, dedicated, announce, despite_quirks, help;
 	struct many hooks, quirks;
+	/** @required: of which needs the lack is a fail */
+	bool required[NEED_COUNT];
+	/** @require: the same as it was given, NULL if it was not */
+	const char *require;
 	/** @select: what is left: which cases; ends with NULL */
 	char *const *select;
 	size_t select_count;

@@ -251,16 +251,45 @@ static void announce(struct loop *l, const struct emit_point *e, const struct po
 	free(again);
 }
 
-/* Needs that are not met, as the reason of a skip; NULL if all are. */
-static const char *unmet(const struct supervise *s, const struct point *p)
+/* The point lacks what the command line says is there. */
+static void fail_lacking(struct supervise *s, const struct emit_point *e, const char *again,
+			 const char *lack)
 {
-	const char *why = NULL;
+	char *command = emit_repeat(&s->again, e->seed, 0, again);
+	json_t *more = json_pack("{s:o}", "repeat", emit_text(command, strlen(command)));
+	char why[256];
 
-	for (size_t i = 0; i < p->needs_count; i++)
-		if (!probe_meets(s->probe, p->needs[i].need, p->needs[i].negated, p->needs[i].param,
-				 &why))
-			return why ? why : "a need is not met";
-	return NULL;
+	snprintf(why, sizeof(why), "%s; it must be there (--require)", lack);
+	s->tally.count[VERDICT_FAIL]++;
+	sink_item(s->sink, emit_case(e, VERDICT_FAIL, why, more));
+	if (s->stop_on_fail)
+		snprintf(s->stopped, sizeof(s->stopped), "%.200s failed", e->name);
+	json_decref(more);
+	free(command);
+}
+
+/* Is a need of the point not met? Then it is a skip, or a fail if it had to be, and written. */
+static bool unmet(struct supervise *s, const struct emit_point *e, const struct point *p,
+		  const char *again)
+{
+	char skip[256] = "";
+	const char *why;
+
+	for (size_t i = 0; i < p->needs_count; i++) {
+		const struct need_use *n = &p->needs[i];
+
+		if (probe_meets(s->probe, n->need, n->negated, n->param, &why))
+			continue;
+		if (!n->negated && s->required[n->need]) {
+			fail_lacking(s, e, again, why);
+			return true;
+		}
+		if (!skip[0])
+			snprintf(skip, sizeof(skip), "%s", why);
+	}
+	if (skip[0])
+		write_plain(s, e, VERDICT_SKIP, skip);
+	return skip[0];
 }
 
 /* Is the point known to leave nothing for those after it? Then it is a skip, and written. */
@@ -316,16 +345,13 @@ static bool start_next(struct loop *l, struct slot *slot, bool alone)
 
 	while (!over(l) && !sink_lost(l->s->sink) && agenda_draw(&l->agenda, alone, &t)) {
 		struct point *p = fetch(l, &t);
-		const char *why = p ? unmet(l->s, p) : NULL;
 		struct emit_point e;
 		int ret = 0;
 
 		if (!p)
 			continue;
 		e = describe(l->s, p, t.round);
-		if (why) {
-			write_plain(l->s, &e, VERDICT_SKIP, why);
-		} else if (unsafe(l->s, &e)) {
+		if (unmet(l->s, &e, p, l->s->points[t.index].again) || unsafe(l->s, &e)) {
 			/* it is written */
 		} else if (p->alone && !alone) {
 			agenda_defer(&l->agenda, &t);

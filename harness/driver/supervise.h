@@ -46,6 +46,8 @@ struct supervise {
 	const struct probe *probe;
 	/** @quirks: list made by quirk_load(); @place: where we are */
 	const json_t *quirks;
+	/** @required: needs whose lack is a fail, by number */
+	const bool *required;
 	/** @despite_quirks: run also what a quirk says not to run */
 	bool despite_quirks;
 	struct quirk_place place;

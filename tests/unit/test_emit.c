@@ -41,17 +41,17 @@ static void test_emit_repeat__has_all_that_matters(void **state)
 {
 	static const char *const hooks[] = { "remount=umount x; mount x", NULL };
 	static const char *const quirks[] = { "q.json", NULL };
-	struct emit_command all = { "/mnt/x", "/mnt/y z", "/mnt/v", "samba", true,
+	struct emit_command all = { "/mnt/x", "/mnt/y z", "/mnt/v", "samba", "clone", true,
 				    9,	      2.5,	  hooks,    quirks,  true };
 	struct emit_command least = { .dir = "/mnt/x" };
 	char *line = emit_repeat(&all, 7, 12, "a/b[c=1]");
 
 	(void)state;
-	assert_string_equal(line,
-			    "cowbell run --dir /mnt/x --dir2 '/mnt/y z' --view /mnt/v "
-			    "--server samba --dedicated --timeout 9 --budget 2.5 --round 12 --hook "
-			    "'remount=umount x; mount x' "
-			    "--quirks q.json --despite-quirks --seed 7 'a/b[c=1]'");
+	assert_string_equal(line, "cowbell run --dir /mnt/x --dir2 '/mnt/y z' --view /mnt/v "
+				  "--server samba --require clone --dedicated --timeout 9 --budget "
+				  "2.5 --round 12 --hook "
+				  "'remount=umount x; mount x' "
+				  "--quirks q.json --despite-quirks --seed 7 'a/b[c=1]'");
 	free(line);
 	line = emit_repeat(&least, 0, 0, "a/b");
 	assert_string_equal(line, "cowbell run --dir /mnt/x --seed 0 a/b");

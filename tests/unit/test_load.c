@@ -767,6 +767,23 @@ static void test_load__tables_are_sound(void **state)
 	assert_string_equal(need_word(NEED_COUNT), "?");
 }
 
+static void test_need_list__says_where_it_is_wrong(void **state)
+{
+	static const char *const bad[] = {
+		"",	",",	      "clone,",	      ",clone",	     "klone", "clone,dedup",
+		"clon", "clone,hook", "hook:remount", "clone dedupe"
+	};
+	bool listed[NEED_COUNT] = { false };
+
+	(void)state;
+	assert_null(need_list("clone,zero_keep_size", listed));
+	for (int i = 0; i < NEED_COUNT; i++)
+		assert_int_equal(listed[i], i == NEED_CLONE || i == NEED_ZERO_KEEP_SIZE);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_non_null(need_list(bad[i], listed));
+	assert_string_equal(need_list("clone,dedup,x", listed), "dedup,x");
+}
+
 static void test_load__schema(void **state)
 {
 	json_t *schema = load_schema();
@@ -805,6 +822,7 @@ int main(void)
 		cmocka_unit_test(test_load__twin_declares),
 		cmocka_unit_test(test_load__needs_implied),
 		cmocka_unit_test(test_load__tables_are_sound),
+		cmocka_unit_test(test_need_list__says_where_it_is_wrong),
 		cmocka_unit_test(test_load__schema),
 	};
 
