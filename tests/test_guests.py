@@ -3,15 +3,17 @@
 
 import argparse
 import json
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from cowbell import guests, matrix, results, vm
-from cowbell.driver import Point, driver_command
-from cowbell.filesystems import find_filesystem
+from cowbell.driver import Point, driver_command, require_words
+from cowbell.filesystems import VARIANTS, find_filesystem
 from cowbell.kernels import Kernel
 from cowbell.tools import RunnerError
+from run_place import COWBELL
 from test_results_schema import SCHEMA, problems
 
 RELEASE = "6.12.9-test"
@@ -388,6 +390,34 @@ def test_a_matrix_of_skips_alone_is_no_excuse_for_the_kernel(complaints, status,
     outcome = matrix.Outcome("6.12/xfs", 77, None, "no xfs", tmp_path / "xfs.txt", complaints)
     assert matrix.finish(argparse.Namespace(results=tmp_path), [outcome]) == status
     assert capsys.readouterr().out == f"results: {tmp_path}\n"
+
+
+@pytest.mark.parametrize("release, required", [
+    ("6.18.44", True), ("5.10.0-46-amd64", True), ("7.2", True), ("5.9.1", False),
+    ("4.19.0", False), ("", False), ("next-20261130", False)])
+def test_what_a_filesystem_offers_is_required_where_it_was_found_by_running(release, required):
+    words = require_words(find_filesystem("xfs"), release)
+    assert words[:1] == ["--require"] * required
+    assert not required or {"clone", "unshare", "free_told"} < set(words[1].split(","))
+
+
+def test_every_filesystem_offers_needs_that_there_are():
+    """A word that is none would be an error of usage, on that filesystem alone."""
+    for filesystem in VARIANTS.values():
+        offers = filesystem.offers
+        assert len(set(offers)) == len(offers)
+        words = ["--require", ",".join(offers)] if offers else []
+        done = subprocess.run([str(COWBELL), "run", *words, "--dir", "/nowhere"],
+                              capture_output=True, text=True, check=False)
+        assert (done.returncode, "/nowhere" in done.stderr) == (2, True), filesystem.name
+
+
+def test_the_matrix_requires_what_is_offered():
+    """On this machine and in guests; a bisection, which may come to older kernels, does not."""
+    args = argparse.Namespace(jobs=2, seed="", budget="", cases=[])
+    words = matrix.driver_words(args, find_filesystem("nfs"), "6.12.9")
+    assert words[words.index("--require") + 1].split(",") == list(find_filesystem("nfs").offers)
+    assert "--require" not in matrix.driver_words(args, find_filesystem("cifs:samba"), "4.4.1")
 
 
 @pytest.mark.parametrize("name, words", [

@@ -7,7 +7,7 @@ where that is and who cleans up after a killed run. The objects themselves are i
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Iterator
 
@@ -54,6 +54,8 @@ class Filesystem:
 
     name: str
     doc: str
+    # Needs of cases that it meets on each kernel that it was run on: not to meet one is a fail.
+    offers: tuple[str, ...] = field(default=(), kw_only=True)
 
     # The smallest size that mkfs accepts, in bytes.
     least_bytes = 0

@@ -55,6 +55,11 @@ class GuestKernel:
     cannot: str = ""
 
     @property
+    def release(self) -> str:
+        """As uname -r says; nothing if there is no kernel."""
+        return self.kernel.release if self.kernel else ""
+
+    @property
     def words(self) -> str:
         """What has cowbell vm boot exactly this one."""
         assert self.kernel

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 from .command import Interrupted, add_run_options, check_budget, ends_well, seconds
-from .driver import LONG, driver_command, find_driver, list_points, start
+from .driver import LONG, driver_command, find_driver, list_points, require_words, start
 from .filesystems import Filesystem, find_filesystem
 from .guests import (HOST, POLL_SECONDS, STALL_SECONDS, GuestKernel, Guests, Job, find_kernels)
 from .results import VERDICTS, ResultFile, file_name, read_results
@@ -88,9 +88,10 @@ def wait_for(child: subprocess.Popen[bytes]) -> int:
         raise
 
 
-def driver_words(args: argparse.Namespace) -> list[str]:
+def driver_words(args: argparse.Namespace, filesystem: Filesystem, release: str) -> list[str]:
     """The driver's options, and the cases."""
-    more = ["--seed", args.seed] if args.seed else []
+    more = require_words(filesystem, release)
+    more += ["--seed", args.seed] if args.seed else []
     more += ["--budget", args.budget] if args.budget else []
     return ["--jobs", str(args.jobs), *more, *args.cases]
 
@@ -108,7 +109,8 @@ def run_here(filesystem: Filesystem, args: argparse.Namespace) -> Outcome:
     stem = args.results / file_name(filesystem.name)
     results, output = stem.with_suffix(".jsonl"), stem.with_suffix(".txt")
     results.unlink(missing_ok=True)
-    command = driver_command(args.driver, filesystem, results, *driver_words(args))
+    command = driver_command(args.driver, filesystem, results,
+                             *driver_words(args, filesystem, os.uname().release))
     with output.open("wb") as file:
         status = wait_for(start(command, file))
     said = last_line(output.read_text(errors="replace"))
@@ -119,7 +121,8 @@ def run_in_guests(kernel: GuestKernel, args: argparse.Namespace) -> Iterator[Out
     """Run the cases on all filesystems with another kernel. Raises Interrupted."""
     folder = (args.results / kernel.name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [Job(args.driver, filesystem, folder, args.points, driver_words(args))
+    jobs = [Job(args.driver, filesystem, folder, args.points,
+                driver_words(args, filesystem, kernel.release))
             for filesystem in args.filesystems]
     guests = Guests(kernel, jobs, folder, args.guest_timeout)
     try:

@@ -12,6 +12,7 @@ waits for its own result. The last item, fsck, waits for the end and the check.
 
 import contextlib
 import json
+import os
 import re
 import signal
 import tempfile
@@ -24,7 +25,7 @@ import pytest
 
 from . import state
 from .command import check_budget
-from .driver import LONG, Point, driver_command, find_driver, list_points, start
+from .driver import LONG, Point, driver_command, find_driver, list_points, require_words, start
 from .filesystems import DEFAULT_SIZE_BYTES, Filesystem, find_filesystem
 from .guests import HOST, STALL_SECONDS, GuestKernel, Guests, Job, find_kernels
 from .results import Follower, Line, file_name, repeat_command
@@ -420,14 +421,16 @@ class Matrix:
             if place.kernel:
                 self.prepare_guests(place.kernel, session)
             else:
-                words_ = self.driver_words(chosen_of(place, session))
+                words_ = self.driver_words(place, chosen_of(place, session))
                 self.runs[place] = DriverRun(self.driver, place, self.folder(""), words_)
         return self.runs[place]
 
-    def driver_words(self, points: list[Point]) -> list[str]:
+    def driver_words(self, place: Place, points: list[Point]) -> list[str]:
         """The driver's options, and the names of points."""
         budget = self.config.option.budget
-        return ["--jobs", "2", *(("--budget", budget) if budget else ()),
+        release = place.kernel.release if place.kernel else os.uname().release
+        return ["--jobs", "2", *require_words(place.filesystem, release),
+                *(("--budget", budget) if budget else ()),
                 *fitting([point.name for point in points])]
 
     def folder(self, name: str) -> Path:
@@ -447,7 +450,7 @@ class Matrix:
             points = chosen_of(place, session) if place.kernel == kernel else []
             if points:
                 jobs[place] = Job(self.driver, place.filesystem, folder, points,
-                                  self.driver_words(points))
+                                  self.driver_words(place, points))
         guests = Guests(kernel, list(jobs.values()), folder, self.config.option.guest_timeout)
         self.runs.update({place: GuestRun(place, guests, job) for place, job in jobs.items()})
 
