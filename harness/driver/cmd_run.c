@@ -389,7 +389,6 @@ static void fill_supervise(struct run *r)
 		.dir2 = r->dir2.dir,
 		.view = r->view.dir,
 		.server = r->o.server,
-		.require = r->o.require,
 		.dedicated = r->o.dedicated,
 		.timeout_s = r->o.timeout.set ? r->s.timeout_s : 0,
 		.budget = r->o.budget,

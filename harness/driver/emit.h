@@ -74,6 +74,7 @@ json_t *emit_text(const char *text, size_t len);
 
 /** struct emit_command - the options that a repeated run must have too; NULL and 0 leave out */
 struct emit_command {
+	/** @require: only where the lack of this is what is to be had again */
 	const char *dir, *dir2, *view, *server, *require;
 	bool dedicated;
 	unsigned int timeout_s;

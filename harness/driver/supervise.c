@@ -253,19 +253,22 @@ static void announce(struct loop *l, const struct emit_point *e, const struct po
 
 /* The point lacks what the command line says is there. */
 static void fail_lacking(struct supervise *s, const struct emit_point *e, const char *again,
-			 const char *lack)
+			 int need, const char *lack)
 {
-	char *command = emit_repeat(&s->again, e->seed, 0, again);
-	json_t *more = json_pack("{s:o}", "repeat", emit_text(command, strlen(command)));
-	char why[256];
+	struct emit_command command = s->again;
+	char why[256], *line;
+	json_t *more;
 
+	command.require = need_word(need);
+	line = emit_repeat(&command, e->seed, 0, again);
+	more = json_pack("{s:o}", "repeat", emit_text(line, strlen(line)));
 	snprintf(why, sizeof(why), "%s; it must be there (--require)", lack);
 	s->tally.count[VERDICT_FAIL]++;
 	sink_item(s->sink, emit_case(e, VERDICT_FAIL, why, more));
 	if (s->stop_on_fail)
 		snprintf(s->stopped, sizeof(s->stopped), "%.200s failed", e->name);
 	json_decref(more);
-	free(command);
+	free(line);
 }
 
 /* Is a need of the point not met? Then it is a skip, or a fail if it had to be, and written. */
@@ -281,7 +284,7 @@ static bool unmet(struct supervise *s, const struct emit_point *e, const struct 
 		if (probe_meets(s->probe, n->need, n->negated, n->param, &why))
 			continue;
 		if (!n->negated && s->required[n->need]) {
-			fail_lacking(s, e, again, why);
+			fail_lacking(s, e, again, n->need, why);
 			return true;
 		}
 		if (!skip[0])
