@@ -292,6 +292,12 @@ static bool names(const json_t *quirk, const char *name)
 	return json_is_string(patterns) && quirk_names(json_string_value(patterns), name);
 }
 
+/* Are the mount's options those of the quirk: with the text in them, or with "!" without it? */
+static bool mounted_so(const char *mount, const char *options)
+{
+	return *mount == '!' ? !strstr(options, mount + 1) : strstr(options, mount) != NULL;
+}
+
 static bool applies(const json_t *quirk, const struct quirk_place *place, const char *name,
 		    const char *kind, const char *seen)
 {
@@ -304,7 +310,7 @@ static bool applies(const json_t *quirk, const struct quirk_place *place, const 
 
 	return !strcmp(text_of(quirk, "filesystem"), place->fs_type) && names(quirk, name) &&
 	       (!kernel || quirk_kernel(kernel, place->release, &valid)) &&
-	       (!mount || strstr(place->mount_options, mount)) &&
+	       (!mount || mounted_so(mount, place->mount_options)) &&
 	       (!server || (place->server && !strcmp(server, place->server))) &&
 	       (!second || (place->second && !strcmp(second, place->second))) &&
 	       (!unit || strtoull(unit, NULL, 10) == place->unit_bytes) &&

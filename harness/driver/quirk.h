@@ -8,9 +8,10 @@
  *                     "server": "ksmbd", "second": "btrfs", "unit": "65536", "seen": "EINVAL",
  *                     "covers": ["hang"], "reason": "...", "link": "..." } ] }
  *
- * "kernel", "mount" (a part of the mount options), "server" (what serves a network filesystem, as
- * the run was told: --server), "second" (type of the other filesystem),
- * "unit" (allocation unit, in bytes), "seen" and "covers" may be left out. In "case" and "seen",
+ * "kernel", "mount" (a part of the mount options, or with "!" in front one that they lack),
+ * "server" (what serves a network filesystem, as the run was told: --server), "second" (type of the
+ * other filesystem), "unit" (allocation unit, in bytes), "seen" and "covers" may be left out. In
+ * "case" and "seen",
  * * stands for anything; a plain name is all points of the case, and "case" may be a list of
  * several. With "seen" only failures are covered in which just that was seen, so that what is
  * known hides nothing else. A hang, a crash and a complaint in the kernel log are covered only

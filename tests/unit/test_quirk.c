@@ -145,7 +145,8 @@ static const char some_quirks[] =
 	"{\"case\":\"a/"
 	"e\",\"seen\":\"E*\",\"covers\":[\"kmsg\"],\"reason\":\"fourth\",\"link\":\"l\"},"
 	"{\"case\":\"a/f[*]\",\"skip\":true,\"reason\":\"fifth\",\"link\":\"l\"},"
-	"{\"case\":[\"a/g\",\"a/h[*k=1]\"],\"reason\":\"sixth\",\"link\":\"l\"}]}";
+	"{\"case\":[\"a/g\",\"a/h[*k=1]\"],\"reason\":\"sixth\",\"link\":\"l\"},"
+	"{\"case\":\"a/i\",\"mount\":\"!compress\",\"reason\":\"seventh\",\"link\":\"l\"}]}";
 
 static void check_seen(const json_t *list, const struct quirk_place *place, const char *name,
 		       const char *kind, const char *seen, const char *want)
@@ -178,6 +179,7 @@ static void test_quirk_find__holds_every_condition(void **state)
 	check(list, &good, "a/b[x=1]", NULL, "first");
 	check(list, &good, "a/b", NULL, NULL);
 	check(list, &good, "a/b[x=1]", "kmsg", NULL);
+	check(list, &good, "a/i", NULL, NULL);
 	place = good;
 	place.fs_type = "xfs";
 	check(list, &place, "a/b[x=1]", NULL, NULL);
@@ -187,6 +189,7 @@ static void test_quirk_find__holds_every_condition(void **state)
 	place = good;
 	place.mount_options = "rw";
 	check(list, &place, "a/b[x=1]", NULL, NULL);
+	check(list, &place, "a/i", NULL, "seventh");
 	place = good;
 	place.server = "t";
 	check(list, &place, "a/b[x=1]", NULL, NULL);
