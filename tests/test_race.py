@@ -218,6 +218,13 @@ def test_failed_round_is_kept_and_can_be_done_again(place):
     assert "writer  put" in shown.stdout and "before  a (65536 bytes)" in shown.stdout
 
 
+def test_steps_after_a_round_are_taken(place):
+    race(place, {"reader": [GET], "writer": [PUT]}, then=[{"op": "fsync", "fd": "negative"}])
+    (case,) = place.run().cases
+    assert (case["verdict"], case["reason"]) == \
+        ("error", "after round 0: fsync fd=negative: EBADF")
+
+
 def test_history_of_a_file_without_one(place):
     race(place, {"reader": [GET], "writer": [PUT]})
     place.run()

@@ -254,6 +254,10 @@ struct race {
 	/** @before: steps that the controller takes before each round */
 	struct step *before;
 	size_t before_count;
+	/** @then: steps that the controller takes after each round, before what the files hold is
+	 * looked at; they change no file */
+	struct step *then;
+	size_t then_count;
 	/** @threads: actors are threads of one process, not processes of their own */
 	bool threads;
 	/** @restore: every round starts from the files as set-up made them */

@@ -117,6 +117,8 @@ static json_t *ops_json(const struct point *p)
 		add_ops(names, &p->steps[i]);
 	for (size_t i = 0; p->race && i < p->race->before_count; i++)
 		add_ops(names, &p->race->before[i]);
+	for (size_t i = 0; p->race && i < p->race->then_count; i++)
+		add_ops(names, &p->race->then[i]);
 	for (size_t a = 0; p->race && a < p->race->actors_count; a++)
 		for (size_t i = 0; i < p->race->actors[a].steps_count; i++)
 			add_ops(names, &p->race->actors[a].steps[i]);

@@ -13,10 +13,10 @@
 /* What B and P stand for while a case is only checked. */
 static const struct units nominal = { .block = 4096, .page = 4096 };
 
-static const char *const top_keys[] = { "checks",    "why",    "strength",  "needs", "tags",
-					"vary",	     "except", "files",	    "steps", "actors",
-					"before",    "race",   "interrupt", "after", "timeout_s",
-					"no_mutant", NULL };
+static const char *const top_keys[] = { "checks",    "why",	  "strength", "needs",	   "tags",
+					"vary",	     "except",	  "files",    "steps",	   "actors",
+					"before",    "then",	  "race",     "interrupt", "after",
+					"timeout_s", "no_mutant", NULL };
 
 static const char *const required_keys[] = { "checks", "why", "strength" };
 
@@ -327,9 +327,10 @@ static const struct {
 	const char *key;
 	bool (*read)(struct loader *l, json_t *value);
 } parts[] = {
-	{ "needs", read_needs }, { "tags", read_tags },		  { "files", files_read },
-	{ "steps", steps_read }, { "actors", actors_read },	  { "before", before_read },
-	{ "race", race_read },	 { "interrupt", interrupt_read }, { "after", read_after },
+	{ "needs", read_needs }, { "tags", read_tags },	    { "files", files_read },
+	{ "steps", steps_read }, { "actors", actors_read }, { "before", before_read },
+	{ "then", then_read },	 { "race", race_read },	    { "interrupt", interrupt_read },
+	{ "after", read_after },
 };
 
 static void finish_names(struct loader *l)

@@ -203,10 +203,11 @@ bool interrupt_read(struct loader *l, json_t *object);
 
 /* load_race.c */
 
-/** actors_read(), before_read(), race_read() - "actors", "before" and "race" into l->p->race; the
- * value may be NULL */
+/** actors_read(), before_read(), then_read(), race_read() - "actors", "before", "then" and "race"
+ * into l->p->race; the value may be NULL */
 bool actors_read(struct loader *l, json_t *actors);
 bool before_read(struct loader *l, json_t *list);
+bool then_read(struct loader *l, json_t *list);
 bool race_read(struct loader *l, json_t *value);
 
 /* load.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * "actors", "before" and "race": what is done at the same time, in rounds. Steps of actors are
- * plain: no twin, and nothing that declares a name.
+ * "actors", "before", "then" and "race": what is done at the same time, in rounds. Steps of actors
+ * are plain: no twin, and nothing that declares a name.
  */
 #include "load_internal.h"
 
@@ -136,6 +136,31 @@ bool before_read(struct loader *l, json_t *list)
 	if (!race)
 		return load_wrong(l, at, "has no use without \"actors\"");
 	return read_steps(l, at, list, "before", &race->before, &race->before_count);
+}
+
+/* What was done to a file then would be nobody's. */
+static bool changes_nothing(struct loader *l, const struct at *at, const struct step *s)
+{
+	return op_settles(s->op) ||
+	       load_wrong(l, AT_KEY(at, "op"), "\"%s\" may change a file, or the mount",
+			  s->op->name);
+}
+
+bool then_read(struct loader *l, json_t *list)
+{
+	const struct at *at = AT_KEY(NULL, "then");
+	struct race *race = l->p->race;
+
+	if (!list)
+		return true;
+	if (!race)
+		return load_wrong(l, at, "has no use without \"actors\"");
+	if (!read_steps(l, at, list, "then", &race->then, &race->then_count))
+		return false;
+	for (size_t i = 0; i < race->then_count; i++)
+		if (!changes_nothing(l, AT_INDEX(at, i), &race->then[i]))
+			return false;
+	return true;
 }
 
 static bool read_by(struct loader *l, const struct at *at, json_t *value, struct race *race)

@@ -96,6 +96,10 @@ struct op {
 	bool actor;
 };
 
+/** op_settles() - does this op change neither a file nor the mount? What actors alone can do is no
+ * such op. */
+bool op_settles(const struct op *op);
+
 /** op_find() - by name, NULL if there is none; op_at() - number i of all, NULL past the end */
 const struct op *op_find(const char *name);
 const struct op *op_at(size_t i);

@@ -43,19 +43,17 @@ static const struct actorspec *spec_of(const struct world *w, size_t actor)
 	return &w->point->race->actors[actor];
 }
 
-/* The steps that put things in order before each round. They must work. */
-static void run_before(struct world *w)
+/* Steps of the controller, "before" a round or "after" it. They must work. */
+static void run_own(struct world *w, const char *when, const struct step *steps, size_t count)
 {
-	const struct race *race = w->point->race;
-
-	for (size_t i = 0; i < race->before_count && !world_stopped(w); i++) {
-		const struct step *s = &race->before[i];
+	for (size_t i = 0; i < count && !world_stopped(w); i++) {
+		const struct step *s = &steps[i];
 		struct op_result r = { 0 };
 
 		w->step = s;
 		s->op->run(w, s->args, &r);
 		if (r.harness || !result_allowed(&s->expect, &r))
-			world_error(w, "before round %" PRIu64 ": %s: %s", w->round->number,
+			world_error(w, "%s round %" PRIu64 ": %s: %s", when, w->round->number,
 				    args_text(w->arena, w->point, s),
 				    r.harness ? strerror(r.harness) : result_text(w, &r));
 	}
@@ -197,14 +195,16 @@ static void judge(struct world *w)
 /* One round from beginning to end; false if there is nothing more to be done. */
 static bool run_round(struct world *w, const struct plan *plan)
 {
+	const struct race *race = w->point->race;
 	struct round *r = w->round;
 
 	r->number = plan->round;
 	race_files_restore(w);
-	run_before(w);
+	run_own(w, "before", race->before, race->before_count);
 	race_files_before(w);
 	if (world_stopped(w) || !actors_round(r->actors, plan))
 		return false;
+	run_own(w, "after", race->then, race->then_count);
 	race_files_after(w);
 	if (!world_stopped(w))
 		judge(w);

@@ -513,16 +513,27 @@ static json_t *steps_schema(void)
 	return or_vary(list_of(or_vary(ref("first-step")), 1, LOAD_STEPS_MAX));
 }
 
-/* A call that can be interrupted, with no expectation of its own that it fails. */
-static json_t *interrupted_call(void)
+/* A plain step by one of some ops. */
+static json_t *step_of(bool (*fits)(const struct op *op))
 {
 	json_t *names = json_array();
 
 	for (size_t i = 0; op_at(i); i++)
-		if (op_at(i)->interruptible)
+		if (fits(op_at(i)))
 			json_array_append_new(names, json_string(op_at(i)->name));
 	return json_pack("{s:[o, {s:{s:o}}]}", "allOf", ref("first-step"), "properties", "op",
 			 or_vary(json_pack("{s:o}", "enum", names)));
+}
+
+static bool can_be_interrupted(const struct op *op)
+{
+	return op->interruptible;
+}
+
+/* What the controller of a race may do after a round. */
+static json_t *settling_steps(void)
+{
+	return or_vary(list_of(or_vary(step_of(op_settles)), 1, LOAD_STEPS_MAX));
 }
 
 static json_t *interrupt_schema(void)
@@ -530,7 +541,7 @@ static json_t *interrupt_schema(void)
 	json_t *properties = table_properties(interrupt_args);
 	json_t *object;
 
-	with(properties, "call", or_vary(interrupted_call()));
+	with(properties, "call", or_vary(step_of(can_be_interrupted)));
 	with(properties, "each", steps_schema());
 	with(properties, "then", steps_schema());
 	object = closed(properties, js("['call', 'each', 'signal']"));
@@ -556,6 +567,7 @@ static json_t *top_properties(void)
 	with(top, "steps", or_vary(list_of(or_vary(ref("step")), 1, LOAD_STEPS_MAX)));
 	with(top, "actors", actors_schema());
 	with(top, "before", steps_schema());
+	with(top, "then", settling_steps());
 	with(top, "race", race_schema());
 	with(top, "interrupt", interrupt_schema());
 	with(top, "after", or_vary(unique(list_of(oracle_schema(), 0, LOAD_LIST_MAX))));
@@ -615,7 +627,8 @@ json_t *load_schema(void)
 	with(schema, "anyOf",
 	     js("[{'required': ['steps']}, {'required': ['actors']}, {'required': "
 		"['interrupt']}]"));
-	with(schema, "dependentRequired", js("{'before': ['actors'], 'race': ['actors']}"));
+	with(schema, "dependentRequired",
+	     js("{'before': ['actors'], 'then': ['actors'], 'race': ['actors']}"));
 	with(schema, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
 	with(schema, "title", json_string("a cowbell case"));
 	/* In a case that promises something, every failure has a twin. */

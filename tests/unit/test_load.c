@@ -215,7 +215,7 @@ static void test_load__message_is_one_line(void **state)
 	(void)state;
 	assert_refused("{'a\\u001b[31m\\nb': 1}",
 		       "case.json: unknown key \"a?[31m?b\" (known: checks, why, strength, needs, "
-		       "tags, vary, except, files, steps, actors, before, race, "
+		       "tags, vary, except, files, steps, actors, before, then, race, "
 		       "interrupt, after, timeout_s, no_mutant)");
 }
 
