@@ -245,7 +245,8 @@ class Ksmbd(NetworkFilesystem):
     settings: ClassVar[Path] = Path("/etc/ksmbd")
     # The oldest tools that all kernels understand.
     version: ClassVar[tuple[int, ...]] = (3, 5, 2)
-    # Whose ksmbd does not survive the first client (docs/bugs.md); 6.1.170 and 6.1.192 were tried.
+    # Whose ksmbd does not survive the first client, since 6.1.167 (docs/bugs.md); 6.1.170 and
+    # 6.1.192 were tried. No release of Debian's says which of them it is.
     broken: ClassVar[str] = "6.1."
 
     def missing(self) -> str:
