@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cowbell import guests, matrix, results, vm
+from cowbell.bisect_case import Trial
 from cowbell.driver import Point, driver_command, require_words
 from cowbell.filesystems import VARIANTS, find_filesystem
 from cowbell.kernels import Kernel
@@ -417,7 +418,10 @@ def test_the_matrix_requires_what_is_offered():
     args = argparse.Namespace(jobs=2, seed="", budget="", cases=[])
     words = matrix.driver_words(args, find_filesystem("nfs"), "6.12.9")
     assert words[words.index("--require") + 1].split(",") == list(find_filesystem("nfs").offers)
-    assert "--require" not in matrix.driver_words(args, find_filesystem("cifs:samba"), "4.4.1")
+    assert "--require" not in matrix.driver_words(args, find_filesystem("nfs"), "4.4.1")
+    assert "--require" not in matrix.driver_words(args, find_filesystem("cifs"), "6.6.1")
+    trial = Trial(Path("cowbell"), find_filesystem("nfs"), "a/b", ())
+    assert "--require" not in trial.command(Path("r.jsonl"), Path("r.fsck"))
 
 
 @pytest.mark.parametrize("name, words", [

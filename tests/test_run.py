@@ -832,7 +832,7 @@ def test_everything_skipped(place):
 
 
 @pytest.mark.parametrize("needs, verdict", [
-    (["second_fs"], "fail"), (["hook:x", "second_fs"], "fail"), (["!fallocate"], "skip"),
+    (["second_fs"], "fail"), (["hook:x", "second_fs"], "skip"), (["!fallocate"], "skip"),
     (["hook:x"], "skip"), ([], "pass")])
 def test_require(place, needs, verdict):
     words = ["--require", "fallocate,second_fs", "--dedicated", "--seed", "7"]
@@ -848,6 +848,14 @@ def test_require(place, needs, verdict):
     path = f"{COWBELL.parent}:{os.environ['PATH']}"
     assert subprocess.run(["sh", "-c", again], capture_output=True,
                           env=place.environment(PATH=path)).returncode == 1
+
+
+def test_a_lack_may_be_known(place):
+    lack = {"case": "a", "seen": "second_fs: needs --dir2", "reason": "r", "link": "contract:F1"}
+    done = place.run("--require", "second_fs", "--quirks", quirks(place, lack), place.case(
+        "a", WRITE, needs=["second_fs"]))
+    assert (done.code, done.verdicts) == (0, [("a", "xfail")])
+    assert done.cases[0]["quirk"] == {"reason": "r", "link": "contract:F1"}
 
 
 def test_require_stops_on_fail(place):

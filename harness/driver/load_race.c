@@ -138,12 +138,15 @@ bool before_read(struct loader *l, json_t *list)
 	return read_steps(l, at, list, "before", &race->before, &race->before_count);
 }
 
-/* What was done to a file then would be nobody's. */
-static bool changes_nothing(struct loader *l, const struct at *at, const struct step *s)
+/* What was done to a file then would be nobody's, and nobody holds what else is expected. */
+static bool only_settles(struct loader *l, const struct at *at, const struct step *s)
 {
-	return op_settles(s->op) ||
-	       load_wrong(l, AT_KEY(at, "op"), "\"%s\" may change a file, or the mount",
-			  s->op->name);
+	if (!s->op->settles)
+		return load_wrong(l, AT_KEY(at, "op"),
+				  "\"%s\" does more than to write out, to forget or to wait",
+				  s->op->name);
+	return s->expect.kind == EXPECT_OK ||
+	       load_wrong(l, AT_KEY(at, "expect"), "must be left out: it has to work");
 }
 
 bool then_read(struct loader *l, json_t *list)
@@ -158,7 +161,7 @@ bool then_read(struct loader *l, json_t *list)
 	if (!read_steps(l, at, list, "then", &race->then, &race->then_count))
 		return false;
 	for (size_t i = 0; i < race->then_count; i++)
-		if (!changes_nothing(l, AT_INDEX(at, i), &race->then[i]))
+		if (!only_settles(l, AT_INDEX(at, i), &race->then[i]))
 			return false;
 	return true;
 }

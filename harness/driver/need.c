@@ -12,24 +12,25 @@ static const struct {
 	const char *doc;
 } needs[NEED_COUNT] = { NEED_LIST(NEED_ROW) };
 
-int need_find(const char *word)
+static int find(const char *word, size_t len)
 {
 	for (int i = 0; i < NEED_COUNT; i++)
-		if (!strcmp(needs[i].word, word))
+		if (strlen(needs[i].word) == len && !strncmp(needs[i].word, word, len))
 			return i;
 	return -1;
+}
+
+int need_find(const char *word)
+{
+	return find(word, strlen(word));
 }
 
 const char *need_list(const char *text, bool listed[NEED_COUNT])
 {
 	while (true) {
 		const size_t len = strcspn(text, ",");
-		int need = NEED_COUNT;
+		const int need = find(text, len);
 
-		while (--need >= 0)
-			if (strlen(needs[need].word) == len &&
-			    !strncmp(needs[need].word, text, len))
-				break;
 		if (need < 0 || need == NEED_HOOK)
 			return text;
 		listed[need] = true;

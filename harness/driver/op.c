@@ -104,11 +104,6 @@ const struct op *op_find(const char *name)
 	return NULL;
 }
 
-bool op_settles(const struct op *op)
-{
-	return !op->apply && !op->alone && !op->actor;
-}
-
 const char *errno_name(int err)
 {
 	const char *name = strerrorname_np(err);

@@ -65,6 +65,8 @@ struct op {
 	/** @frees_name: takes a name from a file that may be open; a race looks at that file, and
 	 * may make a new one by that name */
 	bool frees_name;
+	/** @settles: brings to the disk, or takes out of memory, or waits, and does nothing else */
+	bool settles;
 	/** @interruptible: .run is one system call that can take long, and changes nothing of the
 	 * world but through the kernel: a case may interrupt it */
 	bool interruptible;
@@ -95,10 +97,6 @@ struct op {
 	/** @actor: only actors can do it (put, get) */
 	bool actor;
 };
-
-/** op_settles() - does this op change neither a file nor the mount? What actors alone can do is no
- * such op. */
-bool op_settles(const struct op *op);
 
 /** op_find() - by name, NULL if there is none; op_at() - number i of all, NULL past the end */
 const struct op *op_find(const char *name);

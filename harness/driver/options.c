@@ -121,17 +121,20 @@ static bool take(struct run_options *o, const struct row *row, const char *value
 	return false;
 }
 
-static bool sensible(struct run_options *o)
+static bool read_required(struct run_options *o)
 {
 	const char *bad = o->require ? need_list(o->require, o->required) : NULL;
 
-	if (bad) {
+	if (bad)
 		fprintf(stderr,
 			"cowbell run: --require: there is no need '%.*s' "
 			"(see: cowbell probe)\n",
 			(int)strcspn(bad, ","), bad);
-		return false;
-	}
+	return !bad;
+}
+
+static bool sensible(const struct run_options *o)
+{
 	for (size_t i = 0; i < o->hooks.count; i++) {
 		if (!hook_valid(o->hooks.item[i])) {
 			fprintf(stderr, "cowbell run: --hook must be NAME=COMMAND, not '%s'\n",
@@ -179,7 +182,7 @@ bool options_parse(struct run_options *o, int argc, char **argv)
 	}
 	o->select = argv + optind;
 	o->select_count = (size_t)(argc - optind);
-	return o->help || sensible(o);
+	return o->help || (read_required(o) && sensible(o));
 }
 
 void options_help(void)

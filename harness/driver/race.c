@@ -43,17 +43,19 @@ static const struct actorspec *spec_of(const struct world *w, size_t actor)
 	return &w->point->race->actors[actor];
 }
 
-/* Steps of the controller, "before" a round or "after" it. They must work. */
-static void run_own(struct world *w, const char *when, const struct step *steps, size_t count)
+/* The steps that put things in order before each round. They must work. */
+static void run_before(struct world *w)
 {
-	for (size_t i = 0; i < count && !world_stopped(w); i++) {
-		const struct step *s = &steps[i];
+	const struct race *race = w->point->race;
+
+	for (size_t i = 0; i < race->before_count && !world_stopped(w); i++) {
+		const struct step *s = &race->before[i];
 		struct op_result r = { 0 };
 
 		w->step = s;
 		s->op->run(w, s->args, &r);
 		if (r.harness || !result_allowed(&s->expect, &r))
-			world_error(w, "%s round %" PRIu64 ": %s: %s", when, w->round->number,
+			world_error(w, "before round %" PRIu64 ": %s: %s", w->round->number,
 				    args_text(w->arena, w->point, s),
 				    r.harness ? strerror(r.harness) : result_text(w, &r));
 	}
@@ -63,6 +65,28 @@ static void run_own(struct world *w, const char *when, const struct step *steps,
 static bool ran_full(const struct op_result *r)
 {
 	return r->err == ENOSPC || r->err == EDQUOT || r->harness == ENOSPC;
+}
+
+/* The steps that settle what a round has done, before it is looked at. That they do not work is a
+ * finding: the filesystem has lost what it had taken. */
+static void run_then(struct world *w)
+{
+	const struct race *race = w->point->race;
+
+	for (size_t i = 0; i < race->then_count && !world_stopped(w); i++) {
+		const struct step *s = &race->then[i];
+		const char *text = args_text(w->arena, w->point, s);
+		struct op_result r = { 0 };
+
+		world_doing(w, s,
+			    world_text(w, "after round %" PRIu64 ": %s", w->round->number, text));
+		s->op->run(w, s->args, &r);
+		if (r.harness || ran_full(&r))
+			world_error(w, "after round %" PRIu64 ": %s: %s", w->round->number, text,
+				    r.harness ? strerror(r.harness) : result_text(w, &r));
+		else if (!result_allowed(&s->expect, &r))
+			world_fail(w, result_wanted(w, &s->expect), "%s", result_text(w, &r));
+	}
 }
 
 /* A call that may be refused must work once, or nothing was raced. */
@@ -195,16 +219,15 @@ static void judge(struct world *w)
 /* One round from beginning to end; false if there is nothing more to be done. */
 static bool run_round(struct world *w, const struct plan *plan)
 {
-	const struct race *race = w->point->race;
 	struct round *r = w->round;
 
 	r->number = plan->round;
 	race_files_restore(w);
-	run_own(w, "before", race->before, race->before_count);
+	run_before(w);
 	race_files_before(w);
 	if (world_stopped(w) || !actors_round(r->actors, plan))
 		return false;
-	run_own(w, "after", race->then, race->then_count);
+	run_then(w);
 	race_files_after(w);
 	if (!world_stopped(w))
 		judge(w);

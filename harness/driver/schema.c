@@ -530,10 +530,19 @@ static bool can_be_interrupted(const struct op *op)
 	return op->interruptible;
 }
 
-/* What the controller of a race may do after a round. */
+static bool settles(const struct op *op)
+{
+	return op->settles;
+}
+
+/* What the controller of a race may do after a round, and it has to work. */
 static json_t *settling_steps(void)
 {
-	return or_vary(list_of(or_vary(step_of(op_settles)), 1, LOAD_STEPS_MAX));
+	json_t *step = step_of(settles);
+
+	json_array_append_new(json_object_get(step, "allOf"),
+			      js("{'properties': {'expect': {'const': 'ok'}}}"));
+	return or_vary(list_of(or_vary(step), 1, LOAD_STEPS_MAX));
 }
 
 static json_t *interrupt_schema(void)

@@ -60,11 +60,19 @@ static struct emit_point describe(const struct supervise *s, const struct point 
 	return e;
 }
 
+/* A result that no child has made; @more, which is used up, may be NULL. */
+static void write_more(struct supervise *s, const struct emit_point *p, enum verdict v,
+		       const char *reason, json_t *more)
+{
+	s->tally.count[v]++;
+	sink_item(s->sink, emit_case(p, v, reason, more));
+	json_decref(more);
+}
+
 static void write_plain(struct supervise *s, const struct emit_point *p, enum verdict v,
 			const char *reason)
 {
-	s->tally.count[v]++;
-	sink_item(s->sink, emit_case(p, v, reason, NULL));
+	write_more(s, p, v, reason, NULL);
 }
 
 /* The point in whose name the kernel complains: the leader of a point's processes stands for all of
@@ -251,48 +259,55 @@ static void announce(struct loop *l, const struct emit_point *e, const struct po
 	free(again);
 }
 
-/* The point lacks what the command line says is there. */
-static void fail_lacking(struct supervise *s, const struct emit_point *e, const char *again,
-			 int need, const char *lack)
+/* What the command line says is there is not: a fail, or an xfail if a quirk knows of it. */
+static void write_lack(struct supervise *s, const struct emit_point *e, const char *again, int need,
+		       const char *lack)
 {
+	json_t *quirk = quirk_find(s->quirks, &s->place, e->name, NULL, lack);
 	struct emit_command command = s->again;
+	json_t *more = json_object();
 	char why[256], *line;
-	json_t *more;
 
 	command.require = need_word(need);
 	line = emit_repeat(&command, e->seed, 0, again);
-	more = json_pack("{s:o}", "repeat", emit_text(line, strlen(line)));
+	json_object_set_new(more, "repeat", emit_text(line, strlen(line)));
+	json_object_set_new(more, "seen", emit_text(lack, strlen(lack)));
+	json_object_set_new(more, "allowed", json_string(need_doc(need)));
 	snprintf(why, sizeof(why), "%s; it must be there (--require)", lack);
-	s->tally.count[VERDICT_FAIL]++;
-	sink_item(s->sink, emit_case(e, VERDICT_FAIL, why, more));
-	if (s->stop_on_fail)
+	if (!quirk && s->stop_on_fail)
 		snprintf(s->stopped, sizeof(s->stopped), "%.200s failed", e->name);
-	json_decref(more);
+	if (quirk)
+		json_object_set(more, "quirk", quirk);
+	write_more(s, e, quirk ? VERDICT_XFAIL : VERDICT_FAIL, why, more);
+	json_decref(quirk);
 	free(line);
 }
 
-/* Is a need of the point not met? Then it is a skip, or a fail if it had to be, and written. */
+/* Is a need of the point not met? Then it is a skip, or a fail if all that it lacks had to be
+ * there, and written. */
 static bool unmet(struct supervise *s, const struct emit_point *e, const struct point *p,
 		  const char *again)
 {
-	char skip[256] = "";
+	char first[256] = "";
+	bool required = true;
 	const char *why;
+	int need = -1;
 
 	for (size_t i = 0; i < p->needs_count; i++) {
 		const struct need_use *n = &p->needs[i];
 
 		if (probe_meets(s->probe, n->need, n->negated, n->param, &why))
 			continue;
-		if (!n->negated && s->required[n->need]) {
-			fail_lacking(s, e, again, n->need, why);
-			return true;
-		}
-		if (!skip[0])
-			snprintf(skip, sizeof(skip), "%s", why);
+		required &= !n->negated && s->required[n->need];
+		if (need < 0)
+			snprintf(first, sizeof(first), "%s", why);
+		need = need < 0 ? n->need : need;
 	}
-	if (skip[0])
-		write_plain(s, e, VERDICT_SKIP, skip);
-	return skip[0];
+	if (need >= 0 && required)
+		write_lack(s, e, again, need, first);
+	else if (need >= 0)
+		write_plain(s, e, VERDICT_SKIP, first);
+	return need >= 0;
 }
 
 /* Is the point known to leave nothing for those after it? Then it is a skip, and written. */
@@ -302,16 +317,12 @@ static bool unsafe(struct supervise *s, const struct emit_point *e)
 				? NULL
 				: quirk_find(s->quirks, &s->place, e->name, QUIRK_SKIP, NULL);
 	char why[1024];
-	json_t *more;
 
 	if (!quirk)
 		return false;
 	snprintf(why, sizeof(why), "not safe to run: %s",
 		 json_string_value(json_object_get(quirk, "reason")));
-	more = json_pack("{s:o}", "quirk", quirk);
-	s->tally.count[VERDICT_SKIP]++;
-	sink_item(s->sink, emit_case(e, VERDICT_SKIP, why, more));
-	json_decref(more);
+	write_more(s, e, VERDICT_SKIP, why, json_pack("{s:o}", "quirk", quirk));
 	return true;
 }
 

@@ -293,6 +293,7 @@ const struct op op_msync = {
 	.args_size = sizeof(struct range_args),
 	.args = load_args,
 	.run = msync_run,
+	.settles = true,
 };
 
 const struct op op_unmap = {

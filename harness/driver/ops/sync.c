@@ -32,6 +32,7 @@ const struct op op_fsync = {
 	.args_size = sizeof(struct sync_args),
 	.args = sync_args,
 	.run = fsync_run,
+	.settles = true,
 };
 
 static void fdatasync_run(struct world *w, const void *args, struct op_result *r)
@@ -47,6 +48,7 @@ const struct op op_fdatasync = {
 	.args_size = sizeof(struct sync_args),
 	.args = sync_args,
 	.run = fdatasync_run,
+	.settles = true,
 };
 
 static void syncfs_run(struct world *w, const void *args, struct op_result *r)
@@ -62,6 +64,7 @@ const struct op op_syncfs = {
 	.args_size = sizeof(struct sync_args),
 	.args = sync_args,
 	.run = syncfs_run,
+	.settles = true,
 };
 
 /* Dirty pages would stay. */
@@ -83,6 +86,7 @@ const struct op op_drop_cache = {
 	.args_size = sizeof(struct sync_args),
 	.args = sync_args,
 	.run = drop_cache_run,
+	.settles = true,
 };
 
 /* Ops without arguments have a table all the same; the struct only must not be empty. */
@@ -126,6 +130,7 @@ const struct op op_drop_caches = {
 	.need = drop_caches_need,
 	.dedicated = true,
 	.run = drop_caches_run,
+	.settles = true,
 };
 
 static int hook_need(const void *args)

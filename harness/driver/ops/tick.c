@@ -51,4 +51,5 @@ const struct op op_tick = {
 	.args_size = sizeof(struct tick_args),
 	.args = tick_args,
 	.run = tick_run,
+	.settles = true,
 };

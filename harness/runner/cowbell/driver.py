@@ -54,17 +54,13 @@ def driver_command(driver: Path, filesystem: Filesystem, results: Path, *more: s
             "--json", str(results), *more]
 
 
-# The oldest kernel on which it was found by running what a filesystem offers.
-OFFERED_SINCE = (5, 10)
-
-
 def require_words(filesystem: Filesystem, release: str) -> list[str]:
     """The driver's option that has the lack of what a filesystem offers be a fail, and no skip.
 
     Nothing on a kernel, a release as uname -r says, of which that is not known.
     """
     found = re.match(r"(\d+)\.(\d+)", release)
-    known = found is not None and (int(found[1]), int(found[2])) >= OFFERED_SINCE
+    known = found is not None and (int(found[1]), int(found[2])) >= filesystem.offered_since
     return ["--require", ",".join(filesystem.offers)] if known and filesystem.offers else []
 
 

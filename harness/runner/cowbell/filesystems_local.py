@@ -54,8 +54,10 @@ class Filesystem:
 
     name: str
     doc: str
-    # Needs of cases that it meets on each kernel that it was run on: not to meet one is a fail.
+    # Needs of cases that it meets on each kernel that it was run on: not to meet one is a fail, on
+    # the oldest of them and those after it.
     offers: tuple[str, ...] = field(default=(), kw_only=True)
+    offered_since: tuple[int, int] = field(default=(5, 10), kw_only=True)
 
     # The smallest size that mkfs accepts, in bytes.
     least_bytes = 0
