@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cowbell import kernel
+from cowbell.filesystems import find_filesystem
 
 TOP = Path(__file__).resolve().parents[1]
 DRIVER = TOP / "build" / "cowbell"
@@ -99,7 +100,7 @@ def names(done):
 
 @needs_root
 @pytest.mark.parametrize("options", [(), ("--budget", "0.5")])
-def test_budget_goes_to_the_driver(run_pytest, tmp_path, options):
+def test_budget_and_what_is_offered_go_to_the_driver(run_pytest, tmp_path, options):
     run_pytest.driver = tmp_path / "driver"
     run_pytest.driver.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/said\nexec {FAKE} "$@"\n')
     run_pytest.driver.chmod(0o755)
@@ -108,6 +109,8 @@ def test_budget_goes_to_the_driver(run_pytest, tmp_path, options):
                if line.startswith("run ")]
     found = said[said.index("--budget"):][:2] if "--budget" in said else []
     assert found == list(options)
+    offers = ",".join(find_filesystem("tmpfs").offers)
+    assert said[said.index("--require"):][:2] == ["--require", offers]
 
 
 @needs_root

@@ -15,8 +15,8 @@ MIB = 1 << 20
 DEFAULT_SIZE_BYTES = 1024 * MIB
 
 
-# What they offer, of what cases of sharing and copying rest on, as far as it was "yes" on 5.10, 6.1,
-# 6.12 and 7.2 (SMB: 6.12 and 7.2), and each time: that times stay is chance over NFS on 7.2.
+# What they offer, of what cases of sharing and copying rest on, as far as it was "yes" on 5.10,
+# 6.1, 6.12 and 7.2 (SMB: 6.12 and 7.2), and each time: that times stay is chance over NFS on 7.2.
 ANY = ("copy_range", "sendfile", "splice", "fallocate", "punch", "seek_hole", "sparse",
        "second_fs", "view")
 LOCAL = (*ANY, "keep_size", "name_free", "modes", "chown", "times")
