@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cowbell import kernel, results
+from cowbell.filesystems import find_filesystem
 
 TOP = Path(__file__).resolve().parents[1]
 RUNNER = TOP / "harness" / "runner"
@@ -204,7 +205,8 @@ def test_matrix_tells_the_driver_all_it_needs(matrix, tmp_path):
                      "--view", f"{folder}/1/view", "--hook",
                      f"remount={RUNNER}/cowbell-fs --remount {folder}/1/dir "
                      f"{folder}/2/dir", "--json", f"{tmp_path}/results/ext4.jsonl",
-                     "--jobs", "3", "--seed", "5", "a/pass"]
+                     "--jobs", "3", "--require", ",".join(find_filesystem("ext4").offers),
+                     "--seed", "5", "a/pass"]
 
 
 @needs_root
