@@ -126,6 +126,11 @@ bool actors_read(struct loader *l, json_t *actors)
 	return true;
 }
 
+static bool there_are_actors(struct loader *l, const struct at *at)
+{
+	return l->p->race || load_wrong(l, at, "has no use without \"actors\"");
+}
+
 bool before_read(struct loader *l, json_t *list)
 {
 	const struct at *at = AT_KEY(NULL, "before");
@@ -133,8 +138,8 @@ bool before_read(struct loader *l, json_t *list)
 
 	if (!list)
 		return true;
-	if (!race)
-		return load_wrong(l, at, "has no use without \"actors\"");
+	if (!there_are_actors(l, at))
+		return false;
 	return read_steps(l, at, list, "before", &race->before, &race->before_count);
 }
 
@@ -156,8 +161,8 @@ bool then_read(struct loader *l, json_t *list)
 
 	if (!list)
 		return true;
-	if (!race)
-		return load_wrong(l, at, "has no use without \"actors\"");
+	if (!there_are_actors(l, at))
+		return false;
 	if (!read_steps(l, at, list, "then", &race->then, &race->then_count))
 		return false;
 	for (size_t i = 0; i < race->then_count; i++)
@@ -220,8 +225,8 @@ bool race_read(struct loader *l, json_t *value)
 
 	if (!value)
 		return true;
-	if (!race)
-		return load_wrong(l, at, "has no use without \"actors\"");
+	if (!there_are_actors(l, at))
+		return false;
 	if (!json_is_object(value))
 		return load_wrong(l, at, "must be an object, not %s", load_type(value));
 	restore = json_object_get(value, "restore");

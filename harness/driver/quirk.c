@@ -218,6 +218,11 @@ static bool check_quirk(json_t *quirk, const char *path, size_t number, char *wh
 	if (!valid)
 		return complain(why, size, "%s: quirks[%zu].kernel: must be like \">=5.18 <6.20\"",
 				path, number);
+	value = json_object_get(quirk, "mount");
+	if (value && !strcmp(json_string_value(value), "!"))
+		return complain(why, size,
+				"%s: quirks[%zu].mount: must say which, behind the \"!\"", path,
+				number);
 	value = json_object_get(quirk, "unit");
 	if (value && strspn(json_string_value(value), "0123456789") != json_string_length(value))
 		return complain(why, size, "%s: quirks[%zu].unit: must be a number of bytes", path,

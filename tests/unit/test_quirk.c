@@ -102,6 +102,9 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 		  "\"link\":\"l\",\"covers\":[\"x\"]}]}",
 		  "quirks[0].covers: must be a list" },
 		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"mount\":\"!\"}]}",
+		  "quirks[0].mount: must say which" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
 		  "\"link\":\"l\",\"unit\":\"64K\"}]}",
 		  "quirks[0].unit: must be a number of bytes" },
 		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
