@@ -174,7 +174,7 @@ static bool good_patterns(const json_t *patterns)
 /* What a key's value must be; NULL if it is that. */
 static const char *wanted(const char *key, const json_t *value)
 {
-	if (!strcmp(key, "case"))
+	if (!strcmp(key, "case") || !strcmp(key, "seen"))
 		return good_patterns(value) ? NULL : "some text, or a list of several";
 	if (!strcmp(key, "covers"))
 		return good_covers(value) ? NULL : "a list of hang, crash, kmsg";
@@ -263,11 +263,24 @@ static const char *text_of(const json_t *quirk, const char *key)
 	return json_string_value(json_object_get(quirk, key));
 }
 
+/* Does a text match a pattern, or one of a list of them? */
+static bool one_matches(bool (*match)(const char *pattern, const char *text),
+			const json_t *patterns, const char *text)
+{
+	json_t *pattern;
+	size_t i;
+
+	json_array_foreach (patterns, i, pattern)
+		if (match(json_string_value(pattern), text))
+			return true;
+	return json_is_string(patterns) && match(json_string_value(patterns), text);
+}
+
 static bool covers(const json_t *quirk, const char *kind, const char *seen)
 {
 	const bool skip = json_object_get(quirk, "skip");
 	json_t *list = json_object_get(quirk, "covers");
-	const char *only = text_of(quirk, "seen");
+	json_t *only = json_object_get(quirk, "seen");
 	json_t *word;
 	size_t i;
 
@@ -275,7 +288,7 @@ static bool covers(const json_t *quirk, const char *kind, const char *seen)
 		return skip && kind && !strcmp(kind, QUIRK_SKIP);
 	if (kind && !strcmp(kind, QUIRK_PASS))
 		return !json_object_get(quirk, "sometimes");
-	if (only && (!seen || !glob(only, seen)))
+	if (only && (!seen || !one_matches(glob, only, seen)))
 		return false;
 	if (!kind)
 		return true;
@@ -283,18 +296,6 @@ static bool covers(const json_t *quirk, const char *kind, const char *seen)
 		if (!strcmp(json_string_value(word), kind))
 			return true;
 	return false;
-}
-
-static bool names(const json_t *quirk, const char *name)
-{
-	const json_t *patterns = json_object_get(quirk, "case");
-	json_t *pattern;
-	size_t i;
-
-	json_array_foreach (patterns, i, pattern)
-		if (quirk_names(json_string_value(pattern), name))
-			return true;
-	return json_is_string(patterns) && quirk_names(json_string_value(patterns), name);
 }
 
 /* Are the mount's options those of the quirk: with the text in them, or with "!" without it? */
@@ -313,7 +314,8 @@ static bool applies(const json_t *quirk, const struct quirk_place *place, const 
 	const char *unit = text_of(quirk, "unit");
 	bool valid;
 
-	return !strcmp(text_of(quirk, "filesystem"), place->fs_type) && names(quirk, name) &&
+	return !strcmp(text_of(quirk, "filesystem"), place->fs_type) &&
+	       one_matches(quirk_names, json_object_get(quirk, "case"), name) &&
 	       (!kernel || quirk_kernel(kernel, place->release, &valid)) &&
 	       (!mount || mounted_so(mount, place->mount_options)) &&
 	       (!server || (place->server && !strcmp(server, place->server))) &&

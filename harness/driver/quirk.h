@@ -11,11 +11,10 @@
  * "kernel", "mount" (a part of the mount options, or with "!" in front one that they lack),
  * "server" (what serves a network filesystem, as the run was told: --server), "second" (type of the
  * other filesystem), "unit" (allocation unit, in bytes), "seen" and "covers" may be left out. In
- * "case" and "seen",
- * * stands for anything; a plain name is all points of the case, and "case" may be a list of
- * several. With "seen" only failures are covered in which just that was seen, so that what is
- * known hides nothing else. A hang, a crash and a complaint in the kernel log are covered only
- * by a quirk that says so in "covers" ("hang", "crash", "kmsg"), so that a known wrong errno
+ * "case" and "seen" * stands for anything, and either may be a list of several; a plain name is all
+ * points of the case. With "seen" only failures are covered in which just that was seen, so that
+ * what is known hides nothing else. A hang, a crash and a complaint in the kernel log are covered
+ * only by a quirk that says so in "covers" ("hang", "crash", "kmsg"), so that a known wrong errno
  * hides no oops. What goes wrong by chance, or in some of many points, is "sometimes": true; a
  * pass says nothing then, and stays a pass. What leaves the machine or the filesystem unfit for
  * all that comes after it is "skip": true, and is only run if that is asked for (--despite-

@@ -115,7 +115,10 @@ static void test_quirk_load__says_what_is_wrong(void **state)
 		  "quirks[0].skip: must be true" },
 		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
 		  "\"link\":\"l\",\"seen\":\"\"}]}",
-		  "quirks[0].seen: must be some text" },
+		  "quirks[0].seen: must be some text, or a list of several" },
+		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":\"a\",\"reason\":\"r\","
+		  "\"link\":\"l\",\"seen\":[\"EIO\"]}]}",
+		  "quirks[0].seen: must be some text, or a list of several" },
 		{ "{\"filesystem\":\"xfs\",\"quirks\":[{\"case\":[\"a\"],\"reason\":\"r\","
 		  "\"link\":\"l\"}]}",
 		  "quirks[0].case: must be some text, or a list of several" },
@@ -149,7 +152,8 @@ static const char some_quirks[] =
 	"e\",\"seen\":\"E*\",\"covers\":[\"kmsg\"],\"reason\":\"fourth\",\"link\":\"l\"},"
 	"{\"case\":\"a/f[*]\",\"skip\":true,\"reason\":\"fifth\",\"link\":\"l\"},"
 	"{\"case\":[\"a/g\",\"a/h[*k=1]\"],\"reason\":\"sixth\",\"link\":\"l\"},"
-	"{\"case\":\"a/i\",\"mount\":\"!compress\",\"reason\":\"seventh\",\"link\":\"l\"}]}";
+	"{\"case\":\"a/i\",\"mount\":\"!compress\",\"reason\":\"seventh\",\"link\":\"l\"},"
+	"{\"case\":\"a/k\",\"seen\":[\"E*\",\"* bytes\"],\"reason\":\"eighth\",\"link\":\"l\"}]}";
 
 static void check_seen(const json_t *list, const struct quirk_place *place, const char *name,
 		       const char *kind, const char *seen, const char *want)
@@ -252,6 +256,10 @@ static void test_quirk_find__covers_only_what_it_has_seen(void **state)
 	check_seen(list, &place, "a/e", "hang", "EINVAL", NULL);
 	check_seen(list, &place, "a/e", NULL, NULL, NULL);
 	check_seen(list, &place, "a/e", QUIRK_PASS, NULL, "fourth");
+	check_seen(list, &place, "a/k", NULL, "EIO", "eighth");
+	check_seen(list, &place, "a/k", NULL, "b has 3 bytes", "eighth");
+	check_seen(list, &place, "a/k", NULL, "b has 3 holes", NULL);
+	check_seen(list, &place, "a/k", NULL, NULL, NULL);
 	json_decref(list);
 }
 
