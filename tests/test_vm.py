@@ -220,6 +220,7 @@ def test_texts_of_many_complaints_are_bounded(capfd):
     "XFS (loop0): Internal error ltrec > 1 at line 5 of file fs/xfs/x.c.  Caller y",
     "XFS: Assertion failed: x, file: fs/xfs/xfs_inode.c, line: 1",
     "EXT4-fs error (device loop0): ext4_lookup:1: inode #2: comm x: deleted",
+    "OCFS2: ERROR (device loop0): ocfs2_validate_inode_block: Invalid dinode #5",
     "list_del corruption. prev->next should be 1, but was 2", "BTRFS critical (device loop9): x",
     "watchdog: BUG: soft lockup - CPU#1 stuck for 22s!", "rcu: INFO: rcu_sched detected stalls",
     "WARNING: possible circular locking dependency detected", "refcount_t: underflow",

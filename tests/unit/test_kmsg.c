@@ -37,6 +37,9 @@ static void test_kmsg_bad__knows_a_complaint(void **state)
 		"3,1,2,-;BTRFS error (device loop9): block=1 read time tree block corruption",
 		"4,1,2,-;BTRFS warning (device loop9): csum failed root 5 ino 257",
 		"2,1,2,-;EXT4-fs error (device loop0): ext4_lookup:1: inode #2: comm x",
+		"2,1,2,-;OCFS2: ERROR (device loop0): ocfs2_read_blocks: Inode 5: bad",
+		"2,1,2,-;OCFS2: abort (device loop0): ocfs2_start_trans: Detected aborted journal",
+		"4,1,2,-;F2FS-fs (loop0): corrupted inode i_blocks i_ino=4 iblocks=1",
 		"4,1,2,c;EXT4-fs error (device loop0) in x\n SUBSYSTEM=block\n DEVICE=b7:0",
 	};
 
@@ -71,6 +74,8 @@ static void test_kmsg_bad__lets_chatter_pass(void **state)
 	static const char *const good[] = {
 		"6,1,2,-;XFS (loop0): Mounting V5 Filesystem",
 		"5,1,2,-;XFS (loop0): Ending clean mount",
+		"6,1,2,-;OCFS2: Mounting device (7,0) on (node local, slot 0) with ordered data",
+		"3,1,2,-;(cowbell,31,0):ocfs2_remap_file_range:2714 ERROR: status = -22",
 		"6,1,2,-;EXT4-fs (loop0): mounted filesystem with ordered data mode.",
 		"6,1,2,-;BTRFS info (device loop0): using crc32c checksum algorithm",
 		"4,1,2,-;cowbell: this file says WARNING: loudly",
