@@ -287,9 +287,10 @@ struct interrupt {
 	/** @call: the call */
 	struct step call;
 	/** @each: what runs before each time, and restores what the call changed; @then: what runs
-	 * after a call that has returned */
-	struct step *each, *then;
-	size_t each_count, then_count;
+	 * after a call that has returned; @made: what runs if it has made a new name, killed or not
+	 */
+	struct step *each, *then, *made;
+	size_t each_count, then_count, made_count;
 	/** @signal: its number; @handler: an enum handler */
 	int signal, handler;
 	/** @shots: how many signals are sent */

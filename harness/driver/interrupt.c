@@ -504,6 +504,15 @@ static void find_made(struct sweep *s, const struct shot *shot)
 	}
 }
 
+/* Is the name there that the call was to make? It changes no other file. */
+static bool has_made(const struct sweep *s)
+{
+	for (size_t i = 0; i < s->w->point->files_count; i++)
+		if (s->places[i].changes && s->w->files[i].exists)
+			return true;
+	return false;
+}
+
 /* Files first, as judging the result moves the model on. Returns whether all was done. */
 static bool judge(struct sweep *s, const struct shot *shot)
 {
@@ -525,7 +534,11 @@ static bool judge(struct sweep *s, const struct shot *shot)
 		whole &= left == LEFT_ALL;
 		judge_left(s, shot, f, left, &l);
 	}
-	if (!judge_result(s, shot) || !read_back(s, true) || shot->fate != FATE_RETURNED)
+	if (!judge_result(s, shot) || !read_back(s, true))
+		return false;
+	if (has_made(s) && !exec_steps(w, s->in->made, s->in->made_count))
+		return false;
+	if (shot->fate != FATE_RETURNED)
 		return false;
 	return exec_steps(w, s->in->then, s->in->then_count) && whole && !shot->stage->result.err;
 }

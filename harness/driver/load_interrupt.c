@@ -46,13 +46,13 @@ const struct argspec interrupt_args[] = {
 	ARG_END,
 };
 
-static const char *const step_keys[] = { "each", "call", "then", NULL };
+static const char *const step_keys[] = { "each", "call", "then", "made", NULL };
 
 /* The data that the next step writes if it names none. */
 static const char *own_pattern(struct loader *l, const struct interrupt *in)
 {
 	return arena_printf(l->arena, "step%zu",
-			    l->p->steps_count + in->each_count + in->then_count);
+			    l->p->steps_count + in->each_count + in->then_count + in->made_count);
 }
 
 static bool read_list(struct loader *l, const struct at *at, json_t *list, struct interrupt *in,
@@ -95,6 +95,21 @@ static bool read_call(struct loader *l, const struct at *at, json_t *object, str
 			  in->call.op->name, n.all);
 }
 
+static bool makes_names(const struct op *op)
+{
+	for (size_t i = 0; op->args[i].name; i++)
+		if (op->args[i].type == ARG_NEW_FILE)
+			return true;
+	return false;
+}
+
+static bool read_made(struct loader *l, const struct at *at, json_t *list, struct interrupt *in)
+{
+	if (list && !makes_names(in->call.op))
+		return load_wrong(l, at, "has no use: \"%s\" makes no name", in->call.op->name);
+	return read_list(l, at, list, in, &in->made, &in->made_count);
+}
+
 bool interrupt_read(struct loader *l, json_t *object)
 {
 	const struct at *at = AT_KEY(NULL, "interrupt");
@@ -129,5 +144,6 @@ bool interrupt_read(struct loader *l, json_t *object)
 			 &in->each_count) &&
 	       read_call(l, AT_KEY(at, "call"), json_object_get(object, "call"), in) &&
 	       read_list(l, AT_KEY(at, "then"), json_object_get(object, "then"), in, &in->then,
-			 &in->then_count);
+			 &in->then_count) &&
+	       read_made(l, AT_KEY(at, "made"), json_object_get(object, "made"), in);
 }

@@ -147,9 +147,10 @@ bool before_read(struct loader *l, json_t *list)
 static bool only_settles(struct loader *l, const struct at *at, const struct step *s)
 {
 	if (!s->op->settles)
-		return load_wrong(l, AT_KEY(at, "op"),
-				  "\"%s\" does more than to write out, to forget or to wait",
-				  s->op->name);
+		return load_wrong(
+			l, AT_KEY(at, "op"),
+			"\"%s\" does more than to write out, to forget, to wait or to look",
+			s->op->name);
 	return s->expect.kind == EXPECT_OK ||
 	       load_wrong(l, AT_KEY(at, "expect"), "must be left out: it has to work");
 }

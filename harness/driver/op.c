@@ -60,6 +60,7 @@
 	X(rename) \
 	X(rlimit) \
 	X(rmdir) \
+	X(same) \
 	X(seal) \
 	X(seek) \
 	X(sendfile) \

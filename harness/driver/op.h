@@ -65,7 +65,8 @@ struct op {
 	/** @frees_name: takes a name from a file that may be open; a race looks at that file, and
 	 * may make a new one by that name */
 	bool frees_name;
-	/** @settles: brings to the disk, or takes out of memory, or waits, and does nothing else */
+	/** @settles: brings to the disk, takes out of memory, waits or looks, and changes nothing
+	 */
 	bool settles;
 	/** @interruptible: .run is one system call that can take long, and changes nothing of the
 	 * world but through the kernel: a case may interrupt it */

@@ -553,6 +553,7 @@ static json_t *interrupt_schema(void)
 	with(properties, "call", or_vary(step_of(can_be_interrupted)));
 	with(properties, "each", steps_schema());
 	with(properties, "then", steps_schema());
+	with(properties, "made", steps_schema());
 	object = closed(properties, js("['call', 'each', 'signal']"));
 	/* These two nobody can catch. */
 	with(object, "if", js("{'properties': {'signal': {'enum': ['SIGKILL', 'SIGSTOP']}}}"));

@@ -266,6 +266,22 @@ static long share_then_compare(struct call *c)
 	return 0;
 }
 
+/* The name is there before there is anything in the file. */
+static long name_before_data(struct call *c)
+{
+	const struct ocfs2_reflink *asked = c->arg;
+	const char *name = (const char *)(uintptr_t)asked->new_path;
+	const int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd >= 0) {
+		close(fd);
+		gap();
+		acted();
+		unlink(name);
+	}
+	return call_real(c);
+}
+
 /* The second half of the new file is of later than the first. */
 static long second_half_later(struct call *c)
 {
@@ -331,5 +347,8 @@ const struct mutant race_mutants[] = {
 	{ "reflink-in-two-steps", "get",
 	  "a snapshot would show the second half from after a write and the first from before it",
 	  CALL_REFLINK, .run = second_half_later, .needs = "ocfs2_reflink" },
+	{ "reflink-shows-the-name-first", "ocfs2_reflink",
+	  "who finds the new file at once would find nothing in it", CALL_REFLINK,
+	  .run = name_before_data, .needs = "ocfs2_reflink" },
 	MUTANTS_END,
 };

@@ -9,10 +9,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "hands.h"
+#include "together.h"
 #include "uapi.h"
 
 #define NAMES_BYTES  1024
+#define LATE_GAPS    40
 #define VALUE_BYTES  256
 #define CAPABILITIES "security.capability"
 #define ACCESS_LIST  "system.posix_acl_access"
@@ -257,6 +258,23 @@ static bool make_name(const struct call *c)
 	return fd >= 0;
 }
 
+/* The new file is its maker's, and for some time without attributes: a crash leaves it so. */
+static long attributes_late(struct call *c)
+{
+	long ret;
+
+	if (!asked(c)->preserve)
+		return call_real(c);
+	ret = call_as(c, old_path(c), false);
+	if (ret)
+		return ret;
+	acted();
+	for (int i = 0; i < LATE_GAPS; i++)
+		gap();
+	unlink(new_path(c));
+	return call_real(c);
+}
+
 /* A call that fails makes the new name all the same. */
 static long leave_name(struct call *c)
 {
@@ -319,6 +337,8 @@ const struct mutant reflink_mutants[] = {
 	REFLINK("always-preserves", always_preserve, "a new file belongs to somebody else"),
 	REFLINK("replaces-existing", replace_file, "a file is gone, and its name means another"),
 	REFLINK("follows-symlinks", follow_symlink, "a snapshot is of a file that was not named"),
+	REFLINK("takes-attributes-late", attributes_late,
+		"a snapshot whose making was ended belongs to root and lacks attributes"),
 	REFLINK("grants-all", grant_all, "everybody makes snapshots of everything"),
 	{ "reflink-leaves-a-name", "ocfs2_reflink",
 	  "a program that tries one way after the other finds the name taken", CALL_REFLINK,

@@ -59,7 +59,7 @@ struct put_args {
 	uint64_t off, len;
 	struct opt_num within;
 	int how;
-	bool whole, times;
+	bool whole, times, preserve, disk;
 };
 
 /** struct view - what is kept of one descriptor */
@@ -404,6 +404,7 @@ static int snapshot(struct world *w, const struct put_args *a, struct transfer *
 	const struct ocfs2_reflink reflink = {
 		.old_path = (uintptr_t)subject_path_of(w, f),
 		.new_path = (uintptr_t)world_text(w, "/proc/self/fd/%d/%s", f->dirfd, name),
+		.preserve = a->preserve,
 	};
 	int fd;
 
@@ -413,6 +414,10 @@ static int snapshot(struct world *w, const struct put_args *a, struct transfer *
 	fd = world_open_beneath(f->dirfd, name, O_RDONLY, 0);
 	if (fd < 0 || unlinkat(f->dirfd, name, 0) < 0)
 		t->r->harness = errno;
+	else if (a->disk && (fsync(world_fd(w, a->fd)) || fsync(fd)))
+		t->r->harness = errno;
+	else if (a->disk)
+		t->r->harness = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	return fd;
 }
 
@@ -510,6 +515,9 @@ static const struct argspec get_args[] = {
 	    .doc = "bytes, whole sectors of 512"),
 	ARG(WORD, struct put_args, how, .fallback = "call", .words = get_hows,
 	    .doc = "by which path; reflink: from a copy that OCFS2_IOC_REFLINK makes for it"),
+	ARG(BOOL, struct put_args, preserve, .doc = "reflink: as a snapshot, with all attributes"),
+	ARG(BOOL, struct put_args, disk,
+	    .doc = "reflink: when both files are written out, and from the disk"),
 	ARG(BOOL, struct put_args, whole,
 	    .doc = "judge it as if all of it were read at one instant, which nobody promises"),
 	ARG(BOOL, struct put_args, times,

@@ -18,7 +18,7 @@
 
 struct reflink_args {
 	int file, as, to, in, via, old_ptr, new_ptr, arg;
-	bool preserve;
+	bool preserve, again;
 };
 
 /* Bits of args_set, by the table's order. */
@@ -34,6 +34,8 @@ static const struct argspec reflink_args[] = {
 	    .doc = "folder that the new name goes to; absent: that of all files"),
 	ARG(BOOL, struct reflink_args, preserve,
 	    .doc = "keep owner, mode, time stamp and all extended attributes"),
+	ARG(BOOL, struct reflink_args, again,
+	    .doc = "all of the source is shared already: its ctime stays, as nothing changes"),
 	ARG(WORD, struct reflink_args, via, .words = subject_via, .fallback = "dir",
 	    .doc = "view: give the new name through the other mount (--view)"),
 	ARG(WORD, struct reflink_args, old_ptr, .words = pointer_words, .fallback = "good",
@@ -155,7 +157,7 @@ static void reflink_apply(struct world *w, const void *args, const struct op_res
 	if (!from->model || !to->model || fstatat(to->keep, "", &st, AT_EMPTY_PATH))
 		return;
 	/* The source's own time stamps may move: its tree changes if it was not shared before. */
-	from->model->ctime = TOUCH_MAY;
+	from->model->ctime = a->again ? TOUCH_NOT : TOUCH_MAY;
 	model_clone(&w->model, to->model, 0, from->model, 0, from->model->rope.size, ORIGIN_SURE);
 	reflink_dated(w, &st);
 	if (a->preserve)
