@@ -27,7 +27,7 @@ SHIFTS = ("collapse", "insert")
 XFS_OFFERS = (*ON_DISK, *ZEROES, *SHIFTS, "unshare", "far_offsets", "free_told", "extsize")
 BTRFS_OFFERS = (*ON_DISK, *SHARES, *ZEROES, "far_offsets", "free_told")
 EXT4_OFFERS = (*ON_DISK, *ZEROES, *SHIFTS, "free_told")
-OCFS2_OFFERS = (*ON_DISK, *SHARES, "ocfs2_reflink")
+OCFS2_SHARES = (*SHARES, "ocfs2_reflink")
 NFS_OFFERS = (*ANY, "direct", "name_free", "modes", "chown", "free_told", "second_client")
 
 
@@ -48,13 +48,15 @@ def btrfs(name: str, doc: str, *mkfs: str, options: tuple[str, ...] = (),
 
 
 def ocfs2(name: str, doc: str, *mkfs: str, options: tuple[str, ...] = (),
-          least_bytes: int = 128 * MIB, offers: tuple[str, ...] = ()) -> ImageFilesystem:
+          least_bytes: int = 128 * MIB, offers: tuple[str, ...] = (),
+          shares: bool = True) -> ImageFilesystem:
     """An entry for an ocfs2 on one machine, without the cluster; refcount has it share blocks."""
+    refcount = "refcount" if shares else "norefcount"
     return ImageFilesystem(name, doc, "ocfs2",
                            ("mkfs.ocfs2", "-q", "-M", "local", *mkfs,
-                            "--fs-features=local,refcount,xattr,unwritten"),
+                            f"--fs-features=local,{refcount},xattr,unwritten"),
                            ("fsck.ocfs2", "-f", "-n"), options, least_bytes, direct=True,
-                           offers=(*OCFS2_OFFERS, *offers))
+                           offers=(*ON_DISK, *(OCFS2_SHARES if shares else ()), *offers))
 
 
 BTRFS_FEATURES = "/sys/fs/btrfs/features"
@@ -93,6 +95,7 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     # As it is mounted otherwise, statfs(2) tells of windows of many MiB.
     ocfs2("ocfs2:nolocalalloc", "ocfs2 that takes clusters one by one", options=("localalloc=0",),
           offers=("free_told",)),
+    ocfs2("ocfs2:norefcount", "ocfs2 that cannot share blocks", shares=False),
     ImageFilesystem("f2fs", "f2fs as mkfs.f2fs makes it; it cannot share blocks", "f2fs",
                     ("mkfs.f2fs", "-q"), ("fsck.f2fs", "--dry-run"), least_bytes=64 * MIB,
                     offers=EXT4_OFFERS),
