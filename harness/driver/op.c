@@ -76,6 +76,7 @@
 	X(thaw) \
 	X(tick) \
 	X(tile) \
+	X(traffic) \
 	X(truncate) \
 	X(unlink) \
 	X(unmap) \

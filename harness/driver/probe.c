@@ -67,6 +67,7 @@ static void (*const trials[NEED_COUNT])(struct lab *) = {
 	[NEED_SECOND_FS] = try_second_fs,
 	[NEED_VIEW] = try_view,
 	[NEED_SECOND_CLIENT] = try_second_client,
+	[NEED_TRAFFIC] = try_traffic,
 	[NEED_KMSG] = try_kmsg,
 	[NEED_DEDICATED] = try_dedicated,
 	[NEED_HOOK] = try_hook,

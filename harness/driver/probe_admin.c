@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,7 @@
 #include "quota.h"
 #include "reclaim.h"
 #include "swapfile.h"
+#include "traffic.h"
 #include "uapi.h"
 #include "undo.h"
 
@@ -671,6 +673,23 @@ void try_second_client(struct lab *l)
 		lab_no(l, "needs --view");
 	else if (probe_superblock(l->dirfd) == probe_superblock(l->o->viewfd))
 		lab_no(l, "both mounts are of one superblock");
+}
+
+/* What is written, and on its way to the disk, must have gone over the network. */
+void try_traffic(struct lab *l)
+{
+	uint64_t before = 0, after = 0;
+	int err = traffic_read(l->p->fs_type, l->p->device, &before);
+
+	if (err) {
+		lab_no(l, "nothing counts it");
+		return;
+	}
+	err = lab_file(l, 0, 1, LAB_SIZE, true);
+	if (err < 0)
+		lab_setup(l, err);
+	else if (traffic_read(l->p->fs_type, l->p->device, &after) || after < before + LAB_SIZE)
+		lab_broken(l, "of %d bytes %" PRIu64 " were counted", LAB_SIZE, after - before);
 }
 
 void try_kmsg(struct lab *l)

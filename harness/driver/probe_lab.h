@@ -126,6 +126,7 @@ void try_chown(struct lab *l);
 void try_second_fs(struct lab *l);
 void try_view(struct lab *l);
 void try_second_client(struct lab *l);
+void try_traffic(struct lab *l);
 void try_kmsg(struct lab *l);
 void try_dedicated(struct lab *l);
 void try_hook(struct lab *l);

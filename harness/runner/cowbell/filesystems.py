@@ -28,7 +28,8 @@ XFS_OFFERS = (*ON_DISK, *ZEROES, *SHIFTS, "unshare", "far_offsets", "free_told",
 BTRFS_OFFERS = (*ON_DISK, *SHARES, *ZEROES, "far_offsets", "free_told")
 EXT4_OFFERS = (*ON_DISK, *ZEROES, *SHIFTS, "free_told")
 OCFS2_SHARES = (*SHARES, "ocfs2_reflink")
-NFS_OFFERS = (*ANY, "direct", "name_free", "modes", "chown", "free_told", "second_client")
+NFS_OFFERS = (*ANY, "direct", "name_free", "modes", "chown", "free_told", "second_client",
+               "traffic")
 
 
 def xfs(name: str, doc: str, *mkfs: str, shares: bool = True) -> ImageFilesystem:
@@ -107,7 +108,8 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     Nfs("nfs:ext4", "NFS 4.2, the server on ext4, which cannot share blocks", EXT4,
         offers=NFS_OFFERS),
     Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs", SERVED_XFS,
-          offers=(*ANY, *ZEROES, "clone", "keep_size", "direct", "free_told", "second_client"),
+          offers=(*ANY, *ZEROES, "clone", "keep_size", "direct", "free_told", "second_client",
+                  "traffic"),
           offered_since=(6, 12)),
     # samba shares blocks on btrfs only.
     Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", BTRFS),
