@@ -25,10 +25,13 @@
 
 struct statx_args {
 	struct subject on;
+	bool fresh;
 };
 
 static const struct argspec statx_args[] = {
 	SUBJECT_ARGS(struct statx_args, on),
+	ARG(BOOL, struct statx_args, fresh,
+	    .doc = "ask the server, whatever is cached: AT_STATX_FORCE_SYNC"),
 	ARG_END,
 };
 
@@ -71,15 +74,17 @@ static const struct argspec statx_expects[] = {
 static void statx_run(struct world *w, const void *args, struct op_result *r)
 {
 	const struct statx_args *a = args;
+	const int sync = a->fresh ? AT_STATX_FORCE_SYNC : AT_STATX_SYNC_AS_STAT;
 	struct statx *st = arena_alloc(w->arena, sizeof(*st));
 
 	r->data = st;
 	if (!subject_good(w, r))
 		return;
 	if (subject_by_fd(w))
-		RESULT(r, statx(world_fd(w, a->on.fd), "", AT_EMPTY_PATH, STATX_BASIC_STATS, st));
+		RESULT(r, statx(world_fd(w, a->on.fd), "", AT_EMPTY_PATH | sync, STATX_BASIC_STATS,
+				st));
 	else
-		RESULT(r, statx(AT_FDCWD, subject_path(w, &a->on), AT_SYMLINK_NOFOLLOW,
+		RESULT(r, statx(AT_FDCWD, subject_path(w, &a->on), AT_SYMLINK_NOFOLLOW | sync,
 				STATX_BASIC_STATS, st));
 	if (!r->err)
 		r->text = world_text(
