@@ -530,6 +530,16 @@ printf 'cowbell-T ready\\ncowbell-T exit 7\\n' | tee $err >$out""", accel="tcg")
     assert (outcome.status, len(count.read_text().split())) == (status, starts)
 
 
+@pytest.mark.parametrize("says, starts", [
+    ("[    0.000000] Linux version 6.99", 1 + vm.SPOILT_MAX), ("", 1),
+    ("[    0.1] x\ncowbell: cannot mount", 1), ("qemu: hm", 1)])
+def test_guest_that_is_reset_while_it_boots_is_started_anew(says, starts, fake, tmp_path):
+    """A kernel that says nothing of a reason has met one of the emulation, more often than not."""
+    count = tmp_path / "count"
+    outcome, _, _ = fake(f"echo x >>{count}\nprintf '{says}\n' >$console", accel="tcg")
+    assert (outcome.status, len(count.read_text().split())) == (None, starts)
+
+
 # The same for vng, in whose place the script is
 
 SAYS = """exec 3>$out 4>$err

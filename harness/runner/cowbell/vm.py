@@ -57,6 +57,9 @@ TEXTS_SHOWN = 5
 # What a guest has of its own and needs: nothing may be mounted over it.
 GUESTS_OWN = tuple(map(Path, ("/dev/pts", "/proc", "/run/cowbell", "/sys")))
 
+# Why a guest died that has not said why.
+NOT_UP = "the guest did not come up"
+
 HELP = """\
 Boots a kernel in QEMU, with KVM where that works and else by software emulation, and runs the
 command there as root, in this folder. The command sees this machine's files; what it writes is gone
@@ -493,8 +496,7 @@ class Guest:
             if said:
                 died = f"QEMU: {said.splitlines()[-1]}"
             elif self.boot_s is None:
-                died = "the guest did not come up" + (
-                    "; it said nothing" if not self.console.lines else "")
+                died = NOT_UP + ("; it said nothing" if not self.console.lines else "")
             else:
                 died = "the guest ended before the command did"
         return Outcome(status, self.accel, self.boot_s, died, timed_out,
@@ -537,9 +539,18 @@ def tripped(outcome: Outcome) -> str:
     return without_time(find_trip(outcome.console)) if outcome.accel == "tcg" else ""
 
 
+def was_reset(outcome: Outcome) -> bool:
+    """Whether an emulated kernel began to boot and was gone without a word: a triple fault, say."""
+    return outcome.accel == "tcg" and outcome.died == NOT_UP and not outcome.given_up and any(
+        without_time(line) != line for line in outcome.console)
+
+
 def spoilt(outcome: Outcome) -> bool:
-    """Whether the emulation is to blame that a guest did not come up."""
-    return outcome.boot_s is None and bool(tripped(outcome))
+    """Whether the emulation is to blame that a guest did not come up.
+
+    A kernel that is to blame itself will do the same again.
+    """
+    return outcome.boot_s is None and (bool(tripped(outcome)) or was_reset(outcome))
 
 
 def start(kernel: Kernel, command: Sequence[str], settings: Settings, accel: str,
