@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* traffic: how much of files has gone between client and server. */
-#include <inttypes.h>
-
 #include "../op.h"
 #include "../traffic.h"
 #include "../world.h"
@@ -11,16 +9,6 @@ struct traffic_args {
 };
 
 static const struct argspec traffic_args[] = { ARG_END };
-
-struct traffic_expects {
-	uint64_t most;
-};
-
-static const struct argspec traffic_expects[] = {
-	ARG(NUM, struct traffic_expects, most,
-	    .doc = "no more bytes than that since the step before of this kind"),
-	ARG_END,
-};
 
 /* What had gone when a step asked last, if one has. A point is a process of its own. */
 static uint64_t last;
@@ -47,20 +35,6 @@ static void traffic_run(struct world *w, const void *args, struct op_result *r)
 	asked = true;
 }
 
-static void traffic_check(struct world *w, const void *args, const struct expect *e,
-			  const struct op_result *r)
-{
-	const struct traffic_expects *want = e->more;
-
-	(void)args;
-	w->checked.results++;
-	if (e->more_set && (uint64_t)r->ret > want->most)
-		world_fail(w,
-			   world_text(w, "at most %" PRIu64 " bytes went over the network",
-				      want->most),
-			   "%" PRId64 " did", r->ret);
-}
-
 const struct op op_traffic = {
 	.name = "traffic",
 	.doc = "bytes of files that the client has sent to the server and fetched from it since "
@@ -68,10 +42,7 @@ const struct op op_traffic = {
 	       "/proc/fs/cifs/Stats",
 	.args_size = sizeof(struct traffic_args),
 	.args = traffic_args,
-	.expects_size = sizeof(struct traffic_expects),
-	.expects = traffic_expects,
 	.need = traffic_need,
 	.alone = true,
 	.run = traffic_run,
-	.check = traffic_check,
 };
