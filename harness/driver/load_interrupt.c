@@ -95,17 +95,9 @@ static bool read_call(struct loader *l, const struct at *at, json_t *object, str
 			  in->call.op->name, n.all);
 }
 
-static bool makes_names(const struct op *op)
-{
-	for (size_t i = 0; op->args[i].name; i++)
-		if (op->args[i].type == ARG_NEW_FILE)
-			return true;
-	return false;
-}
-
 static bool read_made(struct loader *l, const struct at *at, json_t *list, struct interrupt *in)
 {
-	if (list && !makes_names(in->call.op))
+	if (list && !op_makes_names(in->call.op))
 		return load_wrong(l, at, "has no use: \"%s\" makes no name", in->call.op->name);
 	return read_list(l, at, list, in, &in->made, &in->made_count);
 }

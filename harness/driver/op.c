@@ -106,6 +106,14 @@ const struct op *op_find(const char *name)
 	return NULL;
 }
 
+bool op_makes_names(const struct op *op)
+{
+	for (size_t i = 0; op->args[i].name; i++)
+		if (op->args[i].type == ARG_NEW_FILE)
+			return true;
+	return false;
+}
+
 const char *errno_name(int err)
 {
 	const char *name = strerrorname_np(err);

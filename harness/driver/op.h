@@ -103,6 +103,9 @@ struct op {
 const struct op *op_find(const char *name);
 const struct op *op_at(size_t i);
 
+/** op_makes_names() - can it make a file by a new name? */
+bool op_makes_names(const struct op *op);
+
 /** errno_name() - "EINVAL"; static text. errno_number() - 0 if there is no such name */
 const char *errno_name(int err);
 int errno_number(const char *name);

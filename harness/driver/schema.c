@@ -555,6 +555,9 @@ static json_t *interrupt_schema(void)
 	with(properties, "then", steps_schema());
 	with(properties, "made", steps_schema());
 	object = closed(properties, js("['call', 'each', 'signal']"));
+	with(object, "dependentSchemas",
+	     json_pack("{s:{s:{s:o}}}", "made", "properties", "call",
+		       or_vary(step_of(op_makes_names))));
 	/* These two nobody can catch. */
 	with(object, "if", js("{'properties': {'signal': {'enum': ['SIGKILL', 'SIGSTOP']}}}"));
 	return or_vary(with(object, "then",
