@@ -57,8 +57,7 @@
 	X(VIEW, "view", "--view names another mount of the same filesystem") \
 	X(SECOND_CLIENT, "second_client", \
 	  "it has caches of its own: that mount is of another client of the same server") \
-	X(TRAFFIC, "traffic", \
-	  "the client counts the bytes of files that it sends and fetches") \
+	X(TRAFFIC, "traffic", "the client counts the bytes of files that it sends and fetches") \
 	X(KMSG, "kmsg", "the kernel log can be read") \
 	X(DEDICATED, "dedicated", \
 	  "--dedicated: the filesystem is ours to fill, freeze and measure") \
