@@ -18,7 +18,8 @@ struct same_args {
 /* Compare two open files; the place of the first difference, -1 if there is none, or -errno - 1. */
 static int64_t first_difference(int one, int other)
 {
-	static uint8_t a[PIECE_BYTES], b[PIECE_BYTES];
+	/* actors may be threads */
+	static _Thread_local uint8_t a[PIECE_BYTES], b[PIECE_BYTES];
 	int64_t at = 0;
 
 	for (;;) {
