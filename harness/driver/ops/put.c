@@ -412,9 +412,8 @@ static int snapshot(struct world *w, const struct put_args *a, struct transfer *
 	if (t->r->err)
 		return -1;
 	fd = world_open_beneath(f->dirfd, name, O_RDONLY, 0);
-	if (fd < 0 || unlinkat(f->dirfd, name, 0) < 0)
-		t->r->harness = errno;
-	else if (a->disk && (fsync(world_fd(w, a->fd)) || fsync(fd)))
+	if (fd < 0 || unlinkat(f->dirfd, name, 0) < 0 ||
+	    (a->disk && (fsync(world_fd(w, a->fd)) || fsync(fd))))
 		t->r->harness = errno;
 	else if (a->disk)
 		t->r->harness = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
