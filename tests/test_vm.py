@@ -82,7 +82,33 @@ def test_modules_are_loaded_early(tmp_path):
     assert vm.parse(words).load == ["dm_flakey", "xfs", "nfsd", "nfsv4"]
     kernel = kernels.Kernel("6.12", (6, 12), tmp_path / "vmlinuz", None, "given")
     files = vm.guest_files(kernel, ["true"], vm.Settings(load=("xfs", "nfsd")), "tcg", "token")
+    # For vng, whose init has none of them.
     assert "LOAD='xfs nfsd'\n" in files["settings"]
+
+
+def test_early_modules_come_after_what_they_ask_for(tmp_path):
+    """libcrc32c does not depend on crc32c, and cannot start without; there may be two of it."""
+    kernel = make_kernel(
+        tmp_path, "kernel/9p.ko:\nkernel/overlay.ko:\nkernel/xfs.ko: kernel/libcrc32c.ko\n"
+        "kernel/libcrc32c.ko:\nkernel/crc32c_intel.ko:\nkernel/crc32c_generic.ko: kernel/9p.ko\n",
+        "virtio_pci.ko\nvirtio_console.ko\n9pnet_virtio.ko\n")
+    (kernel.modules / "modules.alias").write_text(
+        "# of depmod\nalias crc32c crc32c_intel\nalias crc32c crc32c_generic\n")
+    (kernel.modules / "modules.softdep").write_text(
+        "softdep libcrc32c pre: crc32c gone post: 9p\nsoftdep xfs ignored\n"
+        "softdep crc32c_intel pre: libcrc32c\n")
+    found = initramfs.early_files(kernel, ("gone", "xfs", "libcrc32c"))
+    assert [path.name for path in found] == [
+        "crc32c_intel.ko", "crc32c_generic.ko", "libcrc32c.ko", "xfs.ko"]
+
+
+def test_early_modules_are_optional(tmp_path):
+    """A kernel given without modules, or without a list of what they ask for, has none or few."""
+    without = kernels.Kernel("6.12", (6, 12), tmp_path / "vmlinuz", None, "given")
+    assert initramfs.early_files(without, ("xfs",)) == []
+    kernel = make_kernel(tmp_path, "kernel/xfs.ko:\n", "".join(
+        f"kernel/{name}.ko\n" for name in initramfs.MODULES))
+    assert [path.name for path in initramfs.early_files(kernel, ("loop", "xfs"))] == ["xfs.ko"]
 
 
 @pytest.mark.skipif(not find_tool("busybox"), reason="busybox is not installed")

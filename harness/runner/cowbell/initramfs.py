@@ -5,6 +5,7 @@ Made in memory for each start, as a cpio archive in the format "newc" (the kerne
 Documentation/driver-api/early-userspace/buffer-format.rst); nothing of it is ever a file.
 """
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -16,6 +17,10 @@ from .tools import RunnerError, Unsupported, find_tool
 
 # What init needs before the host's files are there; what is built in is left out.
 MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
+# What init calls by their names.
+APPLETS = ("chroot", "cp", "grep", "insmod", "mkdir", "mount", "poweroff", "sleep", "uname")
+# While a big module is loaded, others wait: this one, which main waits for, comes before those.
+FIRST = ("loop",)
 INIT = Path(__file__).resolve().parent / "guest" / "init"
 
 
@@ -48,24 +53,31 @@ class Archive:
         return bytes(self.data)
 
 
+def read_index(folder: Path, name: str, needed: bool = True) -> list[str]:
+    """The lines of a file of depmod's, which may be missing if not needed. Raises RunnerError."""
+    path = folder / f"modules.{name}"
+    if not needed and not path.exists():
+        return []
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except OSError as error:
+        raise RunnerError(f"{error.filename}: {error.strerror}") from None
+
+
 def module_files(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     """Files of modules and of all they depend on, in the order in which they can be loaded.
 
-    Raises Unsupported with the name of a module that the kernel has not got.
+    Raises Unsupported with the name of a module that the kernel has not got, RunnerError.
     """
     folder = kernel.modules
     if folder is None:
         return []
     depends: dict[str, tuple[str, list[str]]] = {}
-    try:
-        for line in (folder / "modules.dep").read_text(errors="replace").splitlines():
-            path, _, needed = line.partition(":")
-            depends[module_name(path)] = (path, needed.split())
-        builtin = (folder / "modules.builtin").read_text(errors="replace").splitlines()
-    except OSError as error:
-        raise RunnerError(f"{error.filename}: {error.strerror}") from None
+    for line in read_index(folder, "dep"):
+        path, _, needed = line.partition(":")
+        depends[module_name(path)] = (path, needed.split())
     wanted: dict[str, None] = {}
-    built_in = set(map(module_name, builtin))
+    built_in = set(map(module_name, read_index(folder, "builtin")))
     for name in names:
         if name in depends:
             path, needed = depends[name]
@@ -74,6 +86,52 @@ def module_files(kernel: Kernel, names: Iterable[str]) -> list[Path]:
         elif name not in built_in:
             raise Unsupported(f"{kernel.release} has no module {name}")
     return [folder / path for path in wanted]
+
+
+def asked_before(folder: Path) -> dict[str, list[str]]:
+    """What modules ask to be loaded before them though they do not depend on it: softdep(5)'s pre.
+
+    By the modules' names; aliases are resolved. Raises RunnerError.
+    """
+    aliases: dict[str, list[str]] = {}
+    for line in read_index(folder, "alias", needed=False):
+        if line.startswith("alias "):
+            _, alias, name = line.split()
+            aliases.setdefault(alias, []).append(name)
+    asked: dict[str, list[str]] = {}
+    for line in read_index(folder, "softdep", needed=False):
+        if line.startswith("softdep "):
+            _, name, *rest = line.split()
+            before = " ".join(rest).partition("pre:")[2].partition("post:")[0].split()
+            asked.setdefault(name, []).extend(
+                real for each in before for real in aliases.get(each, [each]))
+    return asked
+
+
+def early_files(kernel: Kernel, names: Iterable[str]) -> list[Path]:
+    """Files of modules to load while the guest comes up, in order; not those that init needs.
+
+    What the kernel has not got is left out: who needs it will tell. Raises RunnerError.
+    """
+    if kernel.modules is None:
+        return []
+    asked = asked_before(kernel.modules)
+    wanted: dict[Path, None] = {}
+    begun: set[str] = set()
+
+    def add(name: str) -> None:
+        with contextlib.suppress(Unsupported):
+            for path in module_files(kernel, [name]):
+                begun.add(module_name(path.name))
+                for before in asked.get(module_name(path.name), ()):
+                    if before not in begun:
+                        add(before)
+                wanted[path] = None
+
+    for name in names:
+        add(name)
+    own = module_files(kernel, MODULES)
+    return [path for path in wanted if path not in own]
 
 
 def is_static(program: Path) -> bool:
@@ -97,16 +155,24 @@ def find_busybox() -> Path:
     return path
 
 
-def make_initramfs(kernel: Kernel, files: dict[str, str]) -> bytes:
-    """The archive: busybox, modules, init, and files of the caller's (in /cowbell, by name)."""
+def make_initramfs(kernel: Kernel, files: dict[str, str], load: Iterable[str] = ()) -> bytes:
+    """The archive: busybox, modules, init, and files of the caller's (in /cowbell, by name).
+
+    Modules in `load` are in /early, with what they need. Raises Unsupported, RunnerError.
+    """
     archive = Archive()
-    for name in ("bin", "cowbell", "dev", "modules", "proc", "sys", "host", "over", "new"):
+    for name in ("bin", "cowbell", "dev", "early", "modules", "proc", "sys", "host", "over", "new"):
         archive.add(name, stat.S_IFDIR | 0o755)
     archive.add("bin/busybox", stat.S_IFREG | 0o755, find_busybox().read_bytes())
+    for name in APPLETS:
+        archive.add(f"bin/{name}", stat.S_IFLNK | 0o777, b"busybox")
     archive.add("init", stat.S_IFREG | 0o755, INIT.read_bytes())
-    for number, path in enumerate(module_files(kernel, MODULES)):
-        archive.add(f"modules/{number:02}-{module_name(path.name)}.ko", stat.S_IFREG | 0o644,
-                    plain_module(path))
+    modules = {"modules": module_files(kernel, MODULES),
+               "early": early_files(kernel, (*FIRST, *load))}
+    for folder, paths in modules.items():
+        for number, path in enumerate(paths):
+            archive.add(f"{folder}/{number:02}-{module_name(path.name)}.ko", stat.S_IFREG | 0o644,
+                        plain_module(path))
     for name, text in files.items():
         archive.add(f"cowbell/{name}", stat.S_IFREG | 0o755, os.fsencode(text))
     return archive.end()

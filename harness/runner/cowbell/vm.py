@@ -295,11 +295,11 @@ def guest_files(kernel: Kernel, command: Sequence[str], settings: Settings, acce
         "main": (GUEST / "main").read_text()}
 
 
-def open_initramfs(kernel: Kernel, files: dict[str, str]) -> int:
+def open_initramfs(kernel: Kernel, files: dict[str, str], load: Sequence[str]) -> int:
     """A descriptor of a file in memory that holds the initramfs."""
     descriptor = os.memfd_create("cowbell-initramfs")
     with open(descriptor, "wb", closefd=False) as file:
-        file.write(make_initramfs(kernel, files))
+        file.write(make_initramfs(kernel, files, load))
     return descriptor
 
 
@@ -387,7 +387,7 @@ class Guest:
 
     def start(self, kernel: Kernel, files: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start QEMU with a pipe for each port and one for the console."""
-        initramfs = open_initramfs(kernel, files)
+        initramfs = open_initramfs(kernel, files, self.settings.load)
         out, err, console = (f"path=/dev/fd/{writer}" for writer in self.writers)
         words = [*machine_words(kernel, initramfs, self.settings, self.accel),
                  "-chardev", f"file,id=console,{console}", "-serial", "chardev:console",
