@@ -93,6 +93,8 @@ static const struct op *const ops[] = { OP_LIST(OP_ENTRY) };
 /* No errno of Linux is larger. */
 #define ERRNO_LAST 133
 
+const struct argspec no_args[] = { ARG_END };
+
 const struct op *op_at(size_t i)
 {
 	return i < OPS_COUNT ? ops[i] : NULL;

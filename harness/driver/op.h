@@ -125,6 +125,12 @@ int signal_number(const char *name);
 		.name = NULL \
 	}
 
+/** no_args - for an op that takes none: its table, and its struct, which must not be empty */
+struct no_args {
+	char none;
+};
+extern const struct argspec no_args[];
+
 /** RESULT() - store a call's return value and errno: RESULT(r, ftruncate(fd, size)) */
 #define RESULT(r, call) \
 	do { \

@@ -89,13 +89,6 @@ const struct op op_drop_cache = {
 	.settles = true,
 };
 
-/* Ops without arguments have a table all the same; the struct only must not be empty. */
-struct no_args {
-	char none;
-};
-
-static const struct argspec no_args[] = { ARG_END };
-
 static int drop_caches_need(const void *args)
 {
 	(void)args;

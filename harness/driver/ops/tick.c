@@ -13,10 +13,6 @@
 /* Filesystems with whole seconds would need longer; nothing is asserted there then. */
 #define PATIENCE_NS INT64_C(1000000000)
 
-struct tick_args {
-	bool unused;
-};
-
 static int64_t coarse_ns(void)
 {
 	struct timespec now;
@@ -42,14 +38,12 @@ static void tick_run(struct world *w, const void *args, struct op_result *r)
 	r->ret = 0;
 }
 
-static const struct argspec tick_args[] = { ARG_END };
-
 const struct op op_tick = {
 	.name = "tick",
 	.doc = "wait until CLOCK_REALTIME_COARSE has ticked, so that a change of time stamps must "
 	       "show",
-	.args_size = sizeof(struct tick_args),
-	.args = tick_args,
+	.args_size = sizeof(struct no_args),
+	.args = no_args,
 	.run = tick_run,
 	.settles = true,
 };

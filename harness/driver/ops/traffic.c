@@ -4,12 +4,6 @@
 #include "../traffic.h"
 #include "../world.h"
 
-struct traffic_args {
-	char none;
-};
-
-static const struct argspec traffic_args[] = { ARG_END };
-
 /* What had gone when a step asked last, if one has. A point is a process of its own. */
 static uint64_t last;
 static bool asked;
@@ -40,8 +34,8 @@ const struct op op_traffic = {
 	.doc = "bytes of files that the client has sent to the server and fetched from it since "
 	       "the last step of this kind, 0 for the first: proc_pid_mountstats(5), "
 	       "/proc/fs/cifs/Stats",
-	.args_size = sizeof(struct traffic_args),
-	.args = traffic_args,
+	.args_size = sizeof(struct no_args),
+	.args = no_args,
 	.need = traffic_need,
 	.alone = true,
 	.run = traffic_run,
