@@ -25,6 +25,9 @@ static void traffic_run(struct world *w, const void *args, struct op_result *r)
 		return;
 	}
 	r->ret = asked ? (int64_t)(now - last) : 0;
+	/* No byte is an answer. */
+	if (!r->ret)
+		r->text = "0";
 	last = now;
 	asked = true;
 }
