@@ -33,6 +33,7 @@
 	X(IO_URING, "io_uring", "io_uring reads and writes") \
 	X(TMPFILE, "tmpfile", "O_TMPFILE") \
 	X(NAME_FREE, "name_free", "a file that is open may lose its name, which is free at once") \
+	X(LOCKS, "locks", "F_OFD_SETLK locks ranges of files against other descriptions") \
 	X(FIFO, "fifo", "fifos and sockets can be made") \
 	X(MKNOD, "mknod", "device nodes can be made and opened") \
 	X(CHATTR, "chattr", "the immutable and append-only attributes can be set") \

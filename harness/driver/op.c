@@ -38,6 +38,7 @@
 	X(getxattr) \
 	X(limit_quota) \
 	X(link) \
+	X(lock) \
 	X(load) \
 	X(make_room) \
 	X(map) \

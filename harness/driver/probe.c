@@ -45,6 +45,7 @@ static void (*const trials[NEED_COUNT])(struct lab *) = {
 	[NEED_IO_URING] = try_io_uring,
 	[NEED_TMPFILE] = try_tmpfile,
 	[NEED_NAME_FREE] = try_name_free,
+	[NEED_LOCKS] = try_locks,
 	[NEED_FIFO] = try_fifo,
 	[NEED_MKNOD] = try_mknod,
 	[NEED_CHATTR] = try_chattr,

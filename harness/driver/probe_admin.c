@@ -159,6 +159,23 @@ void try_name_free(struct lab *l)
 		lab_no(l, "an open file that is replaced: %s", errno_name(errno));
 }
 
+/* Locks that keep nobody out are none. */
+void try_locks(struct lab *l)
+{
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	const int fd = lab_file(l, 0, 1, LAB_SIZE, true);
+
+	l->fd[1] = fd < 0 ? -1 : openat(l->dirfd, lab_name(l, 0), O_RDWR | O_CLOEXEC);
+	if (l->fd[1] < 0)
+		lab_setup(l, fd < 0 ? fd : -errno);
+	else if (fcntl(fd, F_OFD_SETLK, &all))
+		lab_refused(l, "F_OFD_SETLK", errno);
+	else if (!fcntl(l->fd[1], F_OFD_SETLK, &all))
+		lab_broken(l, "F_OFD_SETLK: two descriptions have all of a file to themselves");
+	else if (errno != EAGAIN && errno != EACCES)
+		lab_broken(l, "F_OFD_SETLK of what is locked: %s", errno_name(errno));
+}
+
 void try_fifo(struct lab *l)
 {
 	if (mkfifoat(l->dirfd, lab_name(l, 0), 0600))

@@ -105,6 +105,7 @@ void try_io_uring(struct lab *l);
 void try_ocfs2_reflink(struct lab *l);
 void try_tmpfile(struct lab *l);
 void try_name_free(struct lab *l);
+void try_locks(struct lab *l);
 void try_fifo(struct lab *l);
 void try_mknod(struct lab *l);
 void try_chattr(struct lab *l);
