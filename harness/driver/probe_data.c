@@ -212,15 +212,16 @@ static const struct falloc fallocs[] = {
 	  "COLLAPSE_RANGE",
 	  1,
 	  /* A part that fits where the one before it was: to move one that overlaps that is refused
-	   * by some servers, and costs the client the copies that servers make (bug:B-cifs-16). */
+	   * by some servers, and costs the client the copies that servers make (bug:B-cifs-16). The
+	   * same holds for INSERT_RANGE. */
 	  2,
 	  { { SOURCE, 0, 1 }, { SOURCE, 3, 1 } } },
 	{ NEED_INSERT,
 	  FALLOC_FL_INSERT_RANGE,
 	  "INSERT_RANGE",
-	  1,
-	  1,
-	  { { SOURCE, 0, 1 }, { 0, 0, 1 }, { SOURCE, 1, 3 } } },
+	  2,
+	  2,
+	  { { SOURCE, 0, 2 }, { 0, 0, 2 }, { SOURCE, 2, 2 } } },
 	{ NEED_UNSHARE, FALLOC_FL_UNSHARE_RANGE, "UNSHARE_RANGE", 0, 4, { { SOURCE, 0, 4 } } },
 };
 
