@@ -93,7 +93,8 @@ def test_early_modules_come_after_what_they_ask_for(tmp_path):
         "kernel/libcrc32c.ko:\nkernel/crc32c_intel.ko:\nkernel/crc32c_generic.ko: kernel/9p.ko\n",
         "virtio_pci.ko\nvirtio_console.ko\n9pnet_virtio.ko\n")
     (kernel.modules / "modules.alias").write_text(
-        "# of depmod\nalias crc32c crc32c_intel\nalias crc32c crc32c_generic\n")
+        "# of depmod\nalias dmi*:a b:* other\n"
+        "alias crc32c crc32c_intel\nalias crc32c crc32c_generic\n")
     (kernel.modules / "modules.softdep").write_text(
         "softdep libcrc32c pre: crc32c gone post: 9p\nsoftdep xfs ignored\n"
         "softdep crc32c_intel pre: libcrc32c\n")

@@ -38,8 +38,8 @@
 	X(getxattr) \
 	X(limit_quota) \
 	X(link) \
-	X(lock) \
 	X(load) \
+	X(lock) \
 	X(make_room) \
 	X(map) \
 	X(memfd) \

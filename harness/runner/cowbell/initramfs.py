@@ -96,13 +96,13 @@ def asked_before(folder: Path) -> dict[str, list[str]]:
     aliases: dict[str, list[str]] = {}
     for line in read_index(folder, "alias", needed=False):
         if line.startswith("alias "):
-            _, alias, name = line.split()
+            alias, _, name = line.removeprefix("alias ").rpartition(" ")
             aliases.setdefault(alias, []).append(name)
     asked: dict[str, list[str]] = {}
     for line in read_index(folder, "softdep", needed=False):
         if line.startswith("softdep "):
-            _, name, *rest = line.split()
-            before = " ".join(rest).partition("pre:")[2].partition("post:")[0].split()
+            name, _, rest = line.removeprefix("softdep ").partition(" ")
+            before = rest.partition("pre:")[2].partition("post:")[0].split()
             asked.setdefault(name, []).extend(
                 real for each in before for real in aliases.get(each, [each]))
     return asked
