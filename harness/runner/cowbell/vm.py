@@ -318,13 +318,15 @@ STARVED_SECONDS = 120
 
 
 def patience_words(accel: str) -> list[str]:
-    """What the kernel must be told where its clocks are emulated on a busy machine."""
+    """What the kernel must be told where it is emulated on a busy machine."""
     # It counts ticks for a moment to find out how the timer is wired, and panics if too few come.
     # It compares TSCs with each other and with other clocks, which depends on when the threads of
     # the emulation run. If it finds them unstable minutes later, it patches its code while the
     # other CPU runs that, which QEMU does not get right: an oops (int3) in sched_clock_cpu().
+    # Tests of its ciphers take up to a second of a start.
     return ["no_timer_check", "tsc=reliable", f"watchdog_thresh={STARVED_SECONDS // 2}",
-            f"rcupdate.rcu_cpu_stall_timeout={STARVED_SECONDS}"] if accel == "tcg" else []
+            f"rcupdate.rcu_cpu_stall_timeout={STARVED_SECONDS}",
+            "cryptomgr.notests"] if accel == "tcg" else []
 
 
 def share(folder: str, tag: str, how: str) -> list[str]:
