@@ -5,7 +5,6 @@ Made in memory for each start, as a cpio archive in the format "newc" (the kerne
 Documentation/driver-api/early-userspace/buffer-format.rst); nothing of it is ever a file.
 """
 
-import contextlib
 import os
 import stat
 from pathlib import Path
@@ -64,28 +63,33 @@ def read_index(folder: Path, name: str, needed: bool = True) -> list[str]:
         raise RunnerError(f"{error.filename}: {error.strerror}") from None
 
 
+def loading_orders(folder: Path) -> dict[str, list[str]]:
+    """By the name of each module: the files of what it depends on and last its own, in the order
+    in which they can be loaded, as paths in the folder. Raises RunnerError."""
+    orders = {}
+    for line in read_index(folder, "dep"):
+        path, _, needed = line.partition(":")
+        # The last of what is needed has to come first.
+        orders[module_name(path)] = [*reversed(needed.split()), path]
+    return orders
+
+
 def module_files(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     """Files of modules and of all they depend on, in the order in which they can be loaded.
 
     Raises Unsupported with the name of a module that the kernel has not got, RunnerError.
     """
-    folder = kernel.modules
-    if folder is None:
+    if kernel.modules is None:
         return []
-    depends: dict[str, tuple[str, list[str]]] = {}
-    for line in read_index(folder, "dep"):
-        path, _, needed = line.partition(":")
-        depends[module_name(path)] = (path, needed.split())
+    orders = loading_orders(kernel.modules)
+    built_in = set(map(module_name, read_index(kernel.modules, "builtin")))
     wanted: dict[str, None] = {}
-    built_in = set(map(module_name, read_index(folder, "builtin")))
     for name in names:
-        if name in depends:
-            path, needed = depends[name]
-            # The last of what is needed has to come first.
-            wanted.update(dict.fromkeys((*reversed(needed), path)))
+        if name in orders:
+            wanted.update(dict.fromkeys(orders[name]))
         elif name not in built_in:
             raise Unsupported(f"{kernel.release} has no module {name}")
-    return [folder / path for path in wanted]
+    return [kernel.modules / path for path in wanted]
 
 
 def asked_before(folder: Path) -> dict[str, list[str]]:
@@ -115,23 +119,22 @@ def early_files(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     """
     if kernel.modules is None:
         return []
-    asked = asked_before(kernel.modules)
-    wanted: dict[Path, None] = {}
+    orders, asked = loading_orders(kernel.modules), asked_before(kernel.modules)
+    wanted: dict[str, None] = {}
     begun: set[str] = set()
 
     def add(name: str) -> None:
-        with contextlib.suppress(Unsupported):
-            for path in module_files(kernel, [name]):
-                begun.add(module_name(path.name))
-                for before in asked.get(module_name(path.name), ()):
-                    if before not in begun:
-                        add(before)
-                wanted[path] = None
+        for path in orders.get(name, ()):
+            begun.add(module_name(path))
+            for before in asked.get(module_name(path), ()):
+                if before not in begun:
+                    add(before)
+            wanted[path] = None
 
     for name in names:
         add(name)
     own = module_files(kernel, MODULES)
-    return [path for path in wanted if path not in own]
+    return [path for path in map(kernel.modules.joinpath, wanted) if path not in own]
 
 
 def is_static(program: Path) -> bool:
