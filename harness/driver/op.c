@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 /* One line for each op; the struct is op_NAME in a file of ops/. Sorted. */
@@ -119,11 +120,15 @@ bool op_makes_names(const struct op *op)
 
 const char *errno_name(int err)
 {
+	static __thread char number[sizeof("errno -2147483648")];
 	const char *name = strerrorname_np(err);
 
 	if (err == EOPNOTSUPP)
 		return "EOPNOTSUPP";
-	return name ? name : "E?";
+	if (name)
+		return name;
+	snprintf(number, sizeof(number), "errno %d", err);
+	return number;
 }
 
 int errno_number(const char *name)

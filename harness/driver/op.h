@@ -106,7 +106,11 @@ const struct op *op_at(size_t i);
 /** op_makes_names() - can it make a file by a new name? */
 bool op_makes_names(const struct op *op);
 
-/** errno_name() - "EINVAL"; static text. errno_number() - 0 if there is no such name */
+/**
+ * errno_name() - "EINVAL"; "errno 512" if it has no name, as where a kernel lets out one of its
+ * own. The text of a number holds until this thread asks for another. errno_number() - 0 for no
+ * name
+ */
 const char *errno_name(int err);
 int errno_number(const char *name);
 

@@ -241,6 +241,18 @@ static void test_core__what_is_not_given_is_not_named(void **state)
 	assert_int_equal(sum, 101);
 }
 
+/* A kernel that lets out an errno of its own (512 is ERESTARTSYS) is told by its number. */
+static void test_core__names_of_errnos(void **state)
+{
+	(void)state;
+	for (int i = 1; i <= EHWPOISON; i++)
+		if (strerrorname_np(i))
+			assert_int_equal(errno_number(errno_name(i)), i);
+	assert_string_equal(errno_name(EOPNOTSUPP), "EOPNOTSUPP");
+	assert_string_equal(errno_name(512), "errno 512");
+	assert_int_equal(errno_number("errno 512"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_core__loop_that_ends_in_an_error),
 		cmocka_unit_test(test_core__one_position_on_both_sides),
 		cmocka_unit_test(test_core__what_is_not_given_is_not_named),
+		cmocka_unit_test(test_core__names_of_errnos),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
