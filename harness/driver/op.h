@@ -60,7 +60,7 @@ struct op {
 	/** @dedicated: disturbs the whole filesystem or machine: needs --dedicated and runs alone
 	 */
 	bool dedicated;
-	/** @alone: runs alone (remount) */
+	/** @alone: runs alone (remount), or others would disturb it (syncfs) */
 	bool alone;
 	/** @frees_name: takes a name from a file that may be open; a race looks at that file, and
 	 * may make a new one by that name */

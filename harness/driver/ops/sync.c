@@ -58,11 +58,13 @@ static void syncfs_run(struct world *w, const void *args, struct op_result *r)
 	RESULT(r, syncfs(world_fd(w, a->fd)));
 }
 
+/* Its result tells of data written to any file there is (syncfs(2)), so of other points' files. */
 const struct op op_syncfs = {
 	.name = "syncfs",
 	.doc = "flush the filesystem of a descriptor to the disk: syncfs(2)",
 	.args_size = sizeof(struct sync_args),
 	.args = sync_args,
+	.alone = true,
 	.run = syncfs_run,
 	.settles = true,
 };
