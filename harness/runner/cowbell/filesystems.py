@@ -17,9 +17,8 @@ DEFAULT_SIZE_BYTES = 1024 * MIB
 
 # What they offer, of what cases of sharing and copying rest on, as far as it was "yes" on 5.10,
 # 6.1, 6.12 and 7.2 (SMB: 6.12 and 7.2), and each time: that times stay is chance over NFS on 7.2.
-ANY = ("copy_range", "sendfile", "splice", "fallocate", "punch", "seek_hole", "sparse",
-       "second_fs", "view")
-LOCAL = (*ANY, "keep_size", "name_free", "modes", "chown", "times")
+ANY = ("copy_range", "sendfile", "splice", "fallocate", "punch", "seek_hole", "second_fs", "view")
+LOCAL = (*ANY, "sparse", "keep_size", "name_free", "modes", "chown", "times")
 ON_DISK = (*LOCAL, "direct", "fiemap")
 SHARES = ("clone", "dedupe")
 ZEROES = ("zero", "zero_keep_size")
@@ -28,8 +27,9 @@ XFS_OFFERS = (*ON_DISK, *ZEROES, *SHIFTS, "unshare", "far_offsets", "free_told",
 BTRFS_OFFERS = (*ON_DISK, *SHARES, *ZEROES, "far_offsets", "free_told")
 EXT4_OFFERS = (*ON_DISK, *ZEROES, *SHIFTS, "free_told")
 OCFS2_SHARES = (*SHARES, "ocfs2_reflink")
-NFS_OFFERS = (*ANY, "direct", "name_free", "modes", "chown", "free_told", "second_client",
-               "traffic")
+CLIENTS = ("direct", "second_client", "traffic")
+NFS_OFFERS = (*ANY, *CLIENTS, "sparse", "name_free", "modes", "chown", "free_told")
+SMB_OFFERS = (*ANY, *CLIENTS, *ZEROES, "clone", "keep_size")
 
 
 def xfs(name: str, doc: str, *mkfs: str, shares: bool = True) -> ImageFilesystem:
@@ -108,11 +108,10 @@ VARIANTS: dict[str, Filesystem] = {entry.name: entry for entry in (
     Nfs("nfs:ext4", "NFS 4.2, the server on ext4, which cannot share blocks", EXT4,
         offers=NFS_OFFERS),
     Ksmbd("cifs", "SMB 3.1.1, served by ksmbd on xfs", SERVED_XFS,
-          offers=(*ANY, *ZEROES, "clone", "keep_size", "direct", "free_told", "second_client",
-                  "traffic"),
-          offered_since=(6, 12)),
+          offers=(*SMB_OFFERS, "sparse", "free_told"), offered_since=(6, 12)),
     # samba shares blocks on btrfs only.
-    Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", BTRFS),
+    Samba("cifs:samba", "SMB 3.1.1, served by samba on btrfs", BTRFS, offers=SMB_OFFERS,
+          offered_since=(6, 12)),
 )}
 
 
